@@ -88,7 +88,7 @@ class RuntimeRequirements:
         key = (wheel.name, wheel.version, wheel.requires)
         if key not in self._closures:
             root = _local_candidate(wheel)
-            pinned = {local.name: _local_candidate(local) for local in self._local_wheels}
+            pinned = {local.name: (_local_candidate(local),) for local in self._local_wheels}
             self._closures[key] = resolve_closure(root, pinned, self._index, self._python)
 
         return self._closures[key]

@@ -85,6 +85,13 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
             "--update", help="Set packages that the matrix already has to the file's release."
         ),
     ] = False,
+    beside: Annotated[
+        bool,
+        typer.Option(
+            "--beside",
+            help="Add a version that the matrix does not have beside the one it has: both are built and served.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be written, and write nothing.")
     ] = False,
@@ -123,7 +130,13 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     selected = select.SelectedPackages(
         entries=chosen.entries, left_out=(*read.left_out, *chosen.left_out)
     )
-    edited = edit.plan_edit(matrix, selected.entries, f"from {read.path.name}", update=update)
+    edited = edit.plan_edit(
+        matrix,
+        selected.entries,
+        f"from {read.path.name}",
+        update=update,
+        beside=beside,
+    )
     if not dry_run:
         edit.write_edit(matrix, edited)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from builder.untrusted.package_names import project_of
+
 if TYPE_CHECKING:
     from builder.config.matrix import Matrix
 
@@ -18,7 +20,7 @@ class CoolDown:
     Attributes:
         now: the time that ages are counted to: one for a whole run.
         default: for every package.
-        by_name: for packages that have a period of their own, by canonical name.
+        by_name: for projects that have a period of their own, by canonical name.
     """
 
     now: datetime.datetime
@@ -28,10 +30,20 @@ class CoolDown:
     @classmethod
     def for_matrix(cls, matrix: Matrix, now: datetime.datetime | None = None) -> CoolDown:
         """Return the cool-down that a matrix asks for, counted to `now`, or to this moment."""
+        own = {
+            project_of(name)
+            for name, package in matrix.packages.items()
+            if package.cool_down is not None
+        }
         by_name: dict[str, datetime.timedelta] = {}
         for name, package in matrix.packages.items():
-            if package.cool_down is not None:
-                by_name[name] = package.cool_down
+            project = project_of(name)
+            if project in own:
+                period = package.cool_down
+                if period is None:
+                    period = matrix.farm.cool_down
+                # An index is asked about a project, whatever the version: the longest holds, so that nothing slips in.
+                by_name[project] = max(period, by_name.get(project, period))
 
         return cls(
             now=now or datetime.datetime.now(tz=datetime.UTC),

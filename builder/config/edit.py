@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
-from packaging.utils import canonicalize_name
+from packaging.version import Version
 from tomlkit.exceptions import TOMLKitError
 
 from builder.config import matrix as matrices
+from builder.config.versions import pinned_version
 from builder.errors import MatrixError
 from builder.store.files import atomic_write
+from builder.untrusted.package_names import (
+    parse_package_name,
+    pin_package,
+    project_of,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from builder.config.matrix import Matrix
+
+
+Tables = Mapping[str, dict[str, Any]]
+"""The tables of packages in a matrix, by the packages' canonical names."""
 
 
 class Action(StrEnum):
@@ -39,7 +51,7 @@ class Entry:
     """A package as it is to stand in the matrix.
 
     Attributes:
-        name: canonical (PEP 503).
+        name: of the project, canonical (PEP 503); in a plan, of its table, which may have a version.
         version: a specifier (PEP 440).
         hashes: what its files must hash to, each to one of these; empty where nothing says.
         take_from: the key `from`, where it is not what holds for all packages; empty where it is.
@@ -58,6 +70,7 @@ class Change:
     """What happens to one package's table.
 
     Attributes:
+        name: the table's: of the project, or of the project with a version.
         detail: for a person.
     """
 
@@ -73,9 +86,17 @@ class MatrixEdit:
     before: str
     after: str
     changes: tuple[Change, ...]
+    """One for each entry, in their order."""
 
 
-def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: bool) -> MatrixEdit:
+def plan_edit(
+    path: Path,
+    entries: Sequence[Entry],
+    heading: str,
+    *,
+    update: bool,
+    beside: bool = False,
+) -> MatrixEdit:
     """Return a matrix as it would be with further packages, and what happens to each of them. Nothing is written.
 
     A package whose table says something else is changed only with `update`.
@@ -85,17 +106,18 @@ def plan_edit(path: Path, entries: Sequence[Entry], heading: str, *, update: boo
         entries: the packages; those of a group side by side.
         heading: a comment above the new ones, and the beginning of that above each group where there are several.
         update: whether packages that are there take the new version and hashes.
+        beside: whether a version that is not there gets a table of its own, beside that of another version.
 
     Raises:
         MatrixError: the matrix is wrong, or cannot take the packages.
     """
     before = _read(path)
     tables = _package_tables(before, path)
-    changes = [_plan_change(entry, tables.get(entry.name), update=update) for entry in entries]
+    changes = [_plan_change(entry, tables, update=update, beside=beside) for entry in entries]
 
     by_action: dict[Action, list[Entry]] = {action: [] for action in Action}
     for entry, change in zip(entries, changes, strict=True):
-        by_action[change.action].append(entry)
+        by_action[change.action].append(replace(entry, name=change.name))
     after = _update_tables(before, by_action[Action.CHANGED], path)
     after = _append_tables(after, by_action[Action.ADDED], heading)
 
@@ -144,8 +166,8 @@ def _read(path: Path) -> str:
         raise MatrixError(path, [("", f"cannot be read: {error}")]) from None
 
 
-def _package_tables(text: str, path: Path) -> dict[str, dict[str, Any]]:
-    """Return the tables of packages by canonical name.
+def _package_tables(text: str, path: Path) -> Tables:
+    """Return the tables of packages by canonical name, which may have a version.
 
     An empty file, or one without packages, is fine here, because packages are about to be added; any other mistake in
     the matrix is an error.
@@ -155,7 +177,7 @@ def _package_tables(text: str, path: Path) -> dict[str, dict[str, Any]]:
     data = _parse(text, path)
     if data.get("packages"):
         matrices.parse(data, path)
-    return {str(canonicalize_name(name)): table for name, table in data.get("packages", {}).items()}
+    return {parse_package_name(name): table for name, table in data.get("packages", {}).items()}
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
@@ -165,28 +187,51 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
         raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
 
 
-def _plan_change(entry: Entry, table: dict[str, Any] | None, *, update: bool) -> Change:
-    """Return what happens to a package's table, which is None where there is none yet.
+def _plan_change(entry: Entry, tables: Tables, *, update: bool, beside: bool) -> Change:
+    """Return what happens to a package's table: to that of its version, or else of its project.
 
     A table with a local sdist stays as it is.
     """
     pin = entry.version.removeprefix("==")
-    if table is None:
+    names = [name for name in tables if project_of(name) == entry.name]
+    if not names:
         return Change(name=entry.name, action=Action.ADDED, detail=pin)
+
+    own = [name for name in names if _has_version(name, tables[name], entry.version)]
+    name = own[0] if own else names[0]
+    table = tables[name]
     if "sdist" in table:
         detail = f"is built from {table['sdist']}; stays so"
+        return Change(name=name, action=Action.DIFFERS, detail=detail)
+
+    hashes = _read_hashes(table)
+    if own and set(entry.hashes) <= set(hashes):
+        return Change(name=name, action=Action.SAME, detail=pin)
+    if beside and not own:
+        added = pin_package(entry.name, pin)
+        return Change(name=added, action=Action.ADDED, detail=f"beside {', '.join(names)}")
+    if not own and len(names) > 1:
+        detail = f"{pin} is none of {', '.join(names)}; --beside adds it"
         return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
 
-    version, hashes = table.get("version", ""), _read_hashes(table)
-    has_same_hash = set(entry.hashes) <= set(hashes)
-    if version == entry.version and has_same_hash:
-        return Change(name=entry.name, action=Action.SAME, detail=pin)
+    stated = _describe_difference(name, table, hashes, is_same_version=bool(own))
+    if update and (own or not version_of(name)):
+        return Change(name=name, action=Action.CHANGED, detail=f"{pin}; it had {stated}")
+    ways = "--update takes the file's" if own else "--update takes the file's, --beside has both"
+    detail = f"stays: it has {stated}, the file has {pin}; {ways}"
+    return Change(name=name, action=Action.DIFFERS, detail=detail)
 
-    stated = _describe_difference(entry, version, hashes)
-    if update:
-        return Change(name=entry.name, action=Action.CHANGED, detail=f"{pin}; it had {stated}")
-    detail = f"stays: it has {stated}, the file has {pin}; --update takes the file's"
-    return Change(name=entry.name, action=Action.DIFFERS, detail=detail)
+
+def _has_version(name: str, table: dict[str, Any], wanted: str) -> bool:
+    """Return whether a package's table is about the version that an entry names, by its name or by its key."""
+    wanted_version = pinned_version(wanted)
+    if version_of(name):
+        return Version(version_of(name)) == wanted_version
+
+    version = table.get("version", "")
+    pinned = pinned_version(version)
+    is_same_pin = pinned is not None and pinned == wanted_version
+    return version == wanted or is_same_pin
 
 
 def _read_hashes(table: dict[str, Any]) -> tuple[str, ...]:
@@ -195,10 +240,14 @@ def _read_hashes(table: dict[str, Any]) -> tuple[str, ...]:
     return (hashes,) if isinstance(hashes, str) else tuple(hashes)
 
 
-def _describe_difference(entry: Entry, version: str, hashes: tuple[str, ...]) -> str:
+def _describe_difference(
+    name: str, table: dict[str, Any], hashes: tuple[str, ...], *, is_same_version: bool
+) -> str:
     """Say what a table states in place of an entry's version or hashes."""
-    if version == entry.version:
+    if is_same_version:
         return f"another sha256 ({' or '.join(hashes)})" if hashes else "no sha256"
+
+    version = version_of(name) or table.get("version", "")
     return f"version {version!r}" if version else "no version"
 
 
@@ -212,11 +261,12 @@ def _update_tables(text: str, entries: Sequence[Entry], path: Path) -> str:
     except TOMLKitError as error:
         raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
     packages: Any = document["packages"]
-    by_name = {str(canonicalize_name(name)): name for name in packages}
+    by_name = {str(parse_package_name(name)): name for name in packages}
 
     for entry in entries:
         table = packages[by_name[entry.name]]
-        table["version"] = entry.version
+        if not version_of(entry.name):
+            table["version"] = entry.version
         if entry.hashes:
             table["sha256"] = entry.hashes[0] if len(entry.hashes) == 1 else list(entry.hashes)
         else:
@@ -253,10 +303,9 @@ def _render_table(entry: Entry) -> list[str]:
 
     `['[packages.lxml]', 'version = "==6.0"']`.
     """
-    lines = [
-        f"[{tomlkit.key(['packages', entry.name]).as_string()}]",
-        f"version = {tomlkit.string(entry.version).as_string()}",
-    ]
+    lines = [f"[{tomlkit.key(['packages', entry.name]).as_string()}]"]
+    if not version_of(entry.name):
+        lines.append(f"version = {tomlkit.string(entry.version).as_string()}")
     if entry.take_from:
         lines.append(f"from = {tomlkit.string(entry.take_from).as_string()}")
 

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import Version
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from builder.config import catalog
-from builder.config.mistakes import describe_mistake, quote_key
+from builder.config.mistakes import describe_mistake
 from builder.config.values import (
     EVERY_BASE,
     AbiName,
@@ -40,12 +40,27 @@ from builder.config.values import (
     Specifier,
     VerdictName,
 )
+from builder.config.versions import (
+    normalize_names,
+    pinned_version,
+)
 from builder.errors import MatrixError
+from builder.untrusted.names import UntrustedNameError
+from builder.untrusted.package_names import (
+    parse_package_name,
+    project_of,
+    table_key,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from builder.config.catalog import Abi, Base, Catalog
+
+
+_OF_ONE_RELEASE = frozenset({"version", "sdist", "sha256", "patches", "skip", "build_tag"})
+"""Fields of a package that are about one release of it, and mean nothing for another."""
 
 
 class _Strict(BaseModel):
@@ -193,7 +208,7 @@ class Matrix(_Strict):
     farm: Farm = Farm()
     """What holds for every package."""
     packages: dict[str, Package] = Field(default_factory=dict)
-    """By canonical name (PEP 503), in the file's order."""
+    """By canonical name (PEP 503), `numpy`, or `numpy==2.3.4` for one of several versions; in the file's order."""
     applications: dict[ApplicationName, Application] = Field(default_factory=dict)
     """By a name of their own, in the file's order."""
     root: Path = Path()
@@ -230,6 +245,30 @@ class Matrix(_Strict):
     def abis(self) -> tuple[str, ...]:
         """Interpreters wheels are built for."""
         return self.farm.abis or tuple(catalog.load().abis)
+
+    def find_packages(self, text: str) -> tuple[str, ...]:
+        """Return the names of the packages that a person means, in the file's order; empty where there is none.
+
+        `numpy` means every version of it, `numpy==2.3.4` that version, which may be the one that `[packages.numpy]`
+        asks for.
+        """
+        try:
+            wanted = parse_package_name(text)
+        except UntrustedNameError:
+            return ()
+
+        project, version = project_of(wanted), version_of(wanted)
+        versions = [name for name in self.packages if project_of(name) == project]
+        if not version:
+            return tuple(versions)
+
+        names: list[str] = []
+        for name in versions:
+            is_pinned = pinned_version(self.packages[name].version) == Version(version)
+            if is_pinned or name == wanted:
+                names.append(name)
+
+        return tuple(names)
 
     def source_of(self, name: str) -> From:
         """Return what the wheels of a package are made of.
@@ -288,7 +327,9 @@ def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> M
     if "root" in data:
         mistakes.append(("root", "unknown key"))
 
-    packages = _canonicalize_names(data.get("packages", {}), mistakes)
+    bad_names: list[tuple[str, str]] = []
+    packages = normalize_names(data.get("packages", {}), bad_names)
+    mistakes += bad_names
     content = {**data, "packages": packages, "root": path.parent.resolve()}
     try:
         matrix = Matrix.model_validate(content)
@@ -298,9 +339,12 @@ def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> M
         ]
         raise MatrixError(path, mistakes) from None
 
+    if not bad_names:
+        mistakes += _find_version_mistakes(matrix.packages)
+        matrix = matrix.model_copy(update={"packages": _complete_settings(matrix.packages)})
     for name, package in matrix.packages.items():
         if package.sdist and package.version:
-            where = f"packages.{quote_key(name)}.version"
+            where = f"packages.{table_key(name)}.version"
             mistakes.append((where, "an sdist has a version of its own; leave out one of the two"))
         mistakes += _find_contradictions(name, package)
     if needs_packages and not matrix.packages and not mistakes:
@@ -310,9 +354,56 @@ def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> M
     return matrix
 
 
+def _find_version_mistakes(packages: Mapping[str, Package]) -> Iterator[tuple[str, str]]:
+    """Yield a mistake for each table whose version is said twice: by its name and its own key, or by another table."""
+    tables: dict[tuple[str, Version], str] = {}
+    for name, package in packages.items():
+        where = f"packages.{table_key(name)}"
+        stated = version_of(name)
+        if stated and package.version:
+            yield f"{where}.version", "its name states the version; leave out one of the two"
+            continue
+
+        version = Version(stated) if stated else pinned_version(package.version)
+        if version is None:
+            continue
+        other = tables.setdefault((project_of(name), version), name)
+        if other != name:
+            yield (
+                where,
+                f"has the version that [packages.{table_key(other)}] has; keep one of the two",
+            )
+
+
+def _complete_settings(packages: Mapping[str, Package]) -> dict[str, Package]:
+    """Return the packages in which each that is one version of a project has what the project's own table says.
+
+    Its own keys come first. Its version is the one in its name; a local sdist has its own.
+    """
+    complete: dict[str, Package] = {}
+    for name, package in packages.items():
+        version = version_of(name)
+        if not version:
+            complete[name] = package
+            continue
+
+        settings: dict[str, object] = {}
+        general = packages.get(project_of(name))
+        if general is not None:
+            for field in general.model_fields_set - package.model_fields_set - _OF_ONE_RELEASE:
+                settings[field] = getattr(general, field)
+        if package.sdist or package.patches:
+            settings.pop("take_from", None)  # it is built, whatever holds for the others
+        if not package.sdist:
+            settings["version"] = f"=={version}"
+        complete[name] = package.model_copy(update=settings)
+
+    return complete
+
+
 def _find_contradictions(name: str, package: Package) -> Iterator[tuple[str, str]]:
     """Yield a mistake for each key of a package that upstream's wheel, which is taken as it is, cannot heed."""
-    where = f"packages.{quote_key(name)}.from"
+    where = f"packages.{table_key(name)}.from"
     if package.take_from in {None, "sdist"}:
         return
 
@@ -331,31 +422,6 @@ def _find_contradictions(name: str, package: Package) -> Iterator[tuple[str, str
             where,
             "upstream's wheel keeps its name, so that it gets no `build-tag`; leave out one of the two",
         )
-
-
-def _canonicalize_names(packages: object, mistakes: list[tuple[str, str]]) -> object:
-    """Return the tables of packages under their canonical names, and add each bad name to `mistakes`.
-
-    Bad are invalid names, and names that are the same once they are canonical. What is no table is returned as it is,
-    for pydantic to complain about.
-    """
-    if not isinstance(packages, dict):
-        return packages
-
-    named: dict[str, object] = {}
-    for name, table in packages.items():
-        where = f"packages.{quote_key(name)}"
-        try:
-            canonical = str(canonicalize_name(name, validate=True))
-        except InvalidName:
-            mistakes.append((where, "is no valid name for a package"))
-            canonical = name
-        if canonical in named:
-            mistakes.append((where, f"is {canonical!r} once more; keep one of the two"))
-            canonical = name  # so that mistakes inside either are found as well
-        named[canonical] = table
-
-    return named
 
 
 def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from builder.config.values import (
@@ -15,6 +14,7 @@ from builder.config.values import (
     hint_closest,
     join_names,
 )
+from builder.untrusted.package_names import table_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,11 +73,6 @@ def _describe_unknown_key(key: str, table: type[BaseModel]) -> str:
     return f"unknown key{hint}; expected one of {join_names(keys)}"
 
 
-def quote_key(part: str) -> str:
-    """Return a key as TOML writes it in a dotted path."""
-    return part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'
-
-
 def _dotted_path(location: tuple[str | int, ...]) -> str:
     """Return a location as TOML writes it: `packages."a.b".apt[0]`. pydantic's own steps in it are left out."""
     dotted = ""
@@ -85,7 +80,7 @@ def _dotted_path(location: tuple[str | int, ...]) -> str:
         if isinstance(part, int):
             dotted += f"[{part}]"
         elif _is_key(part):
-            dotted += f".{quote_key(part)}" if dotted else quote_key(part)
+            dotted += f".{table_key(part)}" if dotted else table_key(part)
 
     return dotted
 

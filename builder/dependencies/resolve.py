@@ -209,11 +209,11 @@ class _DependencyResolver:
         """
         self.say("resolving what the file leaves open")
         requirements: list[str] = []
-        pinned: dict[str, Candidate] = {}
+        pinned: dict[str, tuple[Candidate, ...]] = {}
         for name, dependencies in usable.items():
             requirements += [dependency.requirement for dependency in dependencies]
             if any(dependency.version for dependency in dependencies):
-                pinned[name] = _make_candidate(self.pins[name])
+                pinned[name] = (_make_candidate(self.pins[name]),)
 
         root = Candidate(
             name=_ROOT,

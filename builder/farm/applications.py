@@ -31,6 +31,7 @@ from builder.judge.application import (
 from builder.plan.graph import Plan, image_jobs
 from builder.sources.client import Index
 from builder.sources.upstream import choose_wheel
+from builder.untrusted.package_names import version_of
 from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def try_applications(
     farm = _Farm(
         matrix=matrix,
         store=store,
-        packages={package.name: package for package in packages},
+        packages=_group_by_project(packages),
         served=served,
         index=Index(host.index_settings(), store, CoolDown.for_matrix(matrix)),
     )
@@ -128,14 +129,14 @@ class _Farm:
     """What applications are tried with.
 
     Attributes:
-        packages: every judged package, by name.
+        packages: every judged package, by project; several where the matrix has several versions.
         served: the content of the channel `simple/`.
         index: the package index, which is asked about packages that block.
     """
 
     matrix: Matrix
     store: Store
-    packages: Mapping[str, JudgedPackage]
+    packages: Mapping[str, Sequence[JudgedPackage]]
     served: Manifest
     index: Index
 
@@ -184,9 +185,24 @@ class _Farm:
             abi=abi,
             base=base,
             locked=locked,
-            packages=self.packages,
+            packages=self._select_packages(locked),
             served=filenames,
         )
+
+    def _select_packages(self, lock: Iterable[LockedPackage]) -> dict[str, JudgedPackage]:
+        """Return the judged package for each that is locked, by project; left out are those that the farm lacks.
+
+        Of several versions it is the locked one, or else the first.
+        """
+        selected: dict[str, JudgedPackage] = {}
+        for package in lock:
+            versions = self.packages.get(package.name, ())
+            if not versions:
+                continue
+            locked = [judged for judged in versions if _is_release(judged, package.version)]
+            selected[package.name] = locked[0] if locked else versions[0]
+
+        return selected
 
     def _look_out(self, situation: Situation, blockers: Iterable[Blocker]) -> Situation:
         """Return a situation with what the package index has of the packages that block.
@@ -195,8 +211,8 @@ class _Farm:
         """
         outlooks: dict[str, Outlook] = {}
         for blocker in blockers:
-            settings = self.matrix.packages.get(blocker.package)
-            if settings is not None and settings.sdist:
+            names = self.matrix.find_packages(blocker.package)
+            if any(self.matrix.packages[name].sdist for name in names):
                 continue
             outlooks[blocker.package] = find_outlook(
                 self.index, blocker.package, blocker.version, situation.abi, situation.base
@@ -232,16 +248,16 @@ class _Farm:
             smoke=application.smoke,
             tests=application.tests,
             threads=_TEST_THREADS if abi.free_threaded and has_parallel_tests else 0,
-            packages=self._find_system_packages(application, situation.locked, base),
+            packages=self._find_system_packages(application, situation.packages.values(), base),
             files=files,
         )
 
     def _find_system_packages(
-        self, application: Application, locked: Iterable[LockedPackage], base: Base
+        self, application: Application, packages: Iterable[JudgedPackage], base: Base
     ) -> tuple[str, ...]:
         """Return the system packages that an application needs on a base, and those of what it locks, sorted."""
         names = set(application.apt_packages(base))
-        for package in locked:
+        for package in packages:
             settings = self.matrix.packages.get(package.name)
             if settings is not None:
                 names.update(settings.run_packages(base))
@@ -259,6 +275,20 @@ class _Farm:
             yield constraints.LockedFiles(
                 name=package.name, version=package.version, hashes=tuple(hashes)
             )
+
+
+def _group_by_project(packages: Iterable[JudgedPackage]) -> dict[str, list[JudgedPackage]]:
+    projects: dict[str, list[JudgedPackage]] = {}
+    for package in packages:
+        projects.setdefault(package.project, []).append(package)
+
+    return projects
+
+
+def _is_release(judged: JudgedPackage, version: str) -> bool:
+    """Return whether a package is a release of its project; one that was not found may state it in its name alone."""
+    stated = judged.version or version_of(judged.name)
+    return bool(stated) and Version(stated) == Version(version)
 
 
 def _find_abis(matrix: Matrix) -> list[Abi]:

@@ -18,6 +18,7 @@ from builder.judge.wheel.installs import Owners
 from builder.plan.packages import PackageJobs, group_by_package
 from builder.store.job_ids import JobKind
 from builder.untrusted.names import UntrustedNameError, parse_requirement
+from builder.untrusted.package_names import project_of
 from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def judge_packages(
         known = _Known(
             owners=owners,
             past_builds=(past_builds or {}).get(source.name, {}),
-            extra_of=tuple(extras.get(source.name, ())),
+            extra_of=tuple(extras.get(source.project, ())),
         )
         judged.append(_judge_guarded(matrix, source, jobs, evidence, abis, known))
 
@@ -108,8 +109,8 @@ def find_extras(sources: Iterable[Source]) -> dict[str, list[str]]:
                 continue  # what is wrong with it is said where it is resolved
             if requirement.marker is not None and "extra ==" in str(requirement.marker):
                 named = extras.setdefault(canonicalize_name(requirement.name), [])
-                if source.name not in named:
-                    named.append(source.name)
+                if source.project not in named:
+                    named.append(source.project)
 
     return extras
 
@@ -141,7 +142,7 @@ def _judge_guarded(
 
 
 def _iter_audited(evidence: Mapping[JobId, Evidence]) -> Iterator[tuple[str, WheelFacts]]:
-    """Iterate over (package, facts) of every wheel that was audited.
+    """Iterate over (project, facts) of every wheel that was audited.
 
     Evidence that cannot be read is skipped: the judgement of its own package says so.
     """
@@ -153,7 +154,7 @@ def _iter_audited(evidence: Mapping[JobId, Evidence]) -> Iterator[tuple[str, Whe
         except EvidenceError:
             continue
         for wheel in wheels.values():
-            yield job.name, wheel
+            yield project_of(job.name), wheel
 
 
 def _collect_evidence(

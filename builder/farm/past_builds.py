@@ -41,7 +41,7 @@ def find_past_builds(
 def _find_outcomes(source: Source, store: Store) -> dict[str, PastBuild]:
     """Return by ABI what the newest build of a package's sdist came to."""
     # The same as `Build.settings()` has it: what was built from another file says nothing of this one.
-    sdist = hash_key_part((source.name, source.version, source.filename, source.sha256))
+    sdist = hash_key_part((source.project, source.version, source.filename, source.sha256))
     outcomes: dict[str, PastBuild] = {}
     for recorded in store.all_evidence_of(JobKind.BUILD, source.name):
         parts = json.loads(recorded.asked or "{}")

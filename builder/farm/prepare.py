@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder import host, sources
@@ -171,7 +170,9 @@ def _add_faults(resolved: Sources, faults: Mapping[str, Fault]) -> Sources:
 
 
 def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:
-    """Return the normalized names of the packages to resolve: those of `--only`, or all of the matrix.
+    """Return the names of the packages to resolve: those of `--only`, or all of the matrix.
+
+    A project's name stands for all its versions.
 
     Raises:
         UnknownPackageError: `only` names a package the matrix does not have.
@@ -179,12 +180,14 @@ def _select_packages(matrix: Matrix, only: Sequence[str]) -> list[str]:
     if not only:
         return list(matrix.packages)
 
-    selected = [str(canonicalize_name(name)) for name in only]
-    for name in selected:
-        if name not in matrix.packages:
-            raise UnknownPackageError(name, tuple(matrix.packages))
+    selected: list[str] = []
+    for text in only:
+        names = matrix.find_packages(text)
+        if not names:
+            raise UnknownPackageError(text, tuple(matrix.packages))
+        selected += names
 
-    return selected
+    return list(dict.fromkeys(selected))
 
 
 def prepare(matrix: Matrix, store: Store, request: RunRequest, observer: Observer) -> PreparedRun:

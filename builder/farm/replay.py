@@ -20,6 +20,7 @@ from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, whe
 from builder.judge.location import Location, read_locations
 from builder.store.files import atomic_write
 from builder.store.job_ids import JobId, JobKind
+from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -292,8 +293,8 @@ def run_replay(
         "python": RACE_PYTHON if replay.race else abi.python,
         "plain_python": abi.python,
         "race": replay.race,
-        "name": replay.name,
-        "requirement": f"{replay.name}=={version}",
+        "name": project_of(replay.name),
+        "requirement": f"{project_of(replay.name)}=={version}",
         "wheels": WHEELS_FOLDER,
         "race_wheel": race_path,
         "script": replay.script,

@@ -220,7 +220,7 @@ def _check_build(shard: ShardResults, build: EvidenceRecord) -> None:
             raise shard.refuse(
                 f"{RECORD_FILE}: {build.job}: {filename} is none of upstream's wheels for {abi}"
             )
-        mismatch = explain_mismatch(source.name, source.version, filename)
+        mismatch = explain_mismatch(source.project, source.version, filename)
         if not mismatch and not accepts_wheel(filename, abi):
             mismatch = f"{filename} is no wheel for {abi}"
         if mismatch:

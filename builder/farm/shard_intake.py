@@ -295,7 +295,7 @@ def _iter_wheels(shard: ShardResults) -> Iterator[_Wheel]:
         source = shard.sources.found[job.name]
         for filename, sha256 in recorded.files.items():
             yield _Wheel(
-                name=source.name,
+                name=source.project,
                 version=source.version,
                 filename=filename,
                 sha256=sha256,

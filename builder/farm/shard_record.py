@@ -45,6 +45,7 @@ from builder.untrusted.names import (
     parse_version,
     parse_wheel_name,
 )
+from builder.untrusted.package_names import PackageNameField
 from builder.untrusted.text import (
     JsonLimits,
     UnfitJsonError,
@@ -132,7 +133,7 @@ _Key = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 _Version = Annotated[str, AfterValidator(_check_version)]
 _JobId = Annotated[JobId, PlainValidator(_parse_job_id), PlainSerializer(str)]
 _Many = Annotated[tuple[_Text, ...], Field(max_length=MAX_REQUIREMENTS)]
-_Names = Annotated[tuple[ProjectNameField, ...], Field(max_length=_MAX_ITEMS)]
+_Names = Annotated[tuple[PackageNameField, ...], Field(max_length=_MAX_ITEMS)]
 
 
 class UnfitEvidenceError(ValueError):
@@ -164,7 +165,7 @@ class _UpstreamWheel(_Strict):
 class _Source(_Strict):
     """A package with what its wheels are made of, as `Source` has it."""
 
-    name: ProjectNameField
+    name: PackageNameField
     version: _Version
     kind: Literal["index", "local"]
     filename: Annotated[str, AfterValidator(parse_distribution_name)] | Literal[""]
@@ -172,7 +173,7 @@ class _Source(_Strict):
     requires: _Many = ()
     needs: _Names = ()
     pure: Annotated[tuple[_Pure, ...], Field(max_length=_MAX_ITEMS)] = ()
-    needed_by: ProjectNameField | Literal[""] = ""
+    needed_by: PackageNameField | Literal[""] = ""
     only_pure: _Pure | None = None
     trouble: _Text = ""
     builds_with: _Names = ()
@@ -234,8 +235,8 @@ class ShardRecord(_Strict):
     """Digest of the matrix: shards of different ones do not go together."""
     effort: EffortLevel = EffortLevel.QUICK
     """How long it looked for thread-safety problems: the keys of its jobs stand on it."""
-    found: dict[ProjectNameField, _Source]
-    faults: dict[ProjectNameField, tuple[FindingCode, _Text, _Text]]
+    found: dict[PackageNameField, _Source]
+    faults: dict[PackageNameField, tuple[FindingCode, _Text, _Text]]
     """(code, detail, version) by package."""
     evidence: list[EvidenceRecord]
 

@@ -156,6 +156,10 @@ def _check_pure_wheels(in_order: list[ShardResults], joined: Sources) -> None:
         MergeError: two have one name and another hash, one is of a package that is built, or named as another's.
     """
     known: dict[str, str] = {}
+    by_project: dict[str, list[Source]] = {}
+    for source in joined.found.values():
+        by_project.setdefault(source.project, []).append(source)
+
     for shard in in_order:
         for source in shard.sources.found.values():
             for pure in iter_pure(source):
@@ -163,8 +167,8 @@ def _check_pure_wheels(in_order: list[ShardResults], joined: Sources) -> None:
                 if not problem and known.setdefault(pure.filename, pure.sha256) != pure.sha256:
                     problem = "another shard has it with another sha256"
 
-                owner = joined.found.get(pure.name)
-                is_built = owner is not None and owner.only_pure != pure
+                owners = by_project.get(pure.name, ())
+                is_built = bool(owners) and all(owner.only_pure != pure for owner in owners)
                 if not problem and is_built:
                     problem = f"{pure.name} is a package of its own"
                 if problem:

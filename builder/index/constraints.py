@@ -112,17 +112,30 @@ def rewrite(served: Manifest, quarantine: Manifest, wheelhouse: Path) -> None:
     The reasons why projects are missing come from the yanked files of the quarantine.
     """
     abis = sorted(path.stem for path in (wheelhouse / FOLDER).glob("*.txt"))
-    remarks = {abi: _collect_yanked(quarantine, abi) for abi in abis}
+    remarks = {abi: _collect_yanked(served, quarantine, abi) for abi in abis}
     write(served, abis, remarks, wheelhouse)
 
 
-def _collect_yanked(quarantine: Manifest, abi: str) -> dict[str, str]:
-    """Return the reason for which an ABI's files of each project are yanked, by project."""
+def _collect_yanked(served: Manifest, quarantine: Manifest, abi: str) -> dict[str, str]:
+    """Return the reason for which an ABI's files of each project are yanked, by project.
+
+    Where the project has several versions, each reason says which it is about.
+    """
+    pins = _collect_versions(served, abi)
     reasons: dict[str, str] = {}
     for project, entries in quarantine.items():
+        by_version: dict[str, str] = {}
         for entry in entries:
             if accepts_wheel(entry.filename, abi):
-                reasons[project] = entry.yanked
+                by_version[str(parse_wheel_filename(entry.filename)[1])] = entry.yanked
+        if not by_version:
+            continue
+
+        versions = {*by_version, *pins.get(project, ())}
+        texts = list(by_version.values())
+        if len(versions) > 1:
+            texts = [f"{version}: {reason}" for version, reason in by_version.items()]
+        reasons[project] = "; ".join(texts)
 
     return reasons
 
@@ -211,16 +224,17 @@ def _find_other_abis(abi: str, pins: Mapping[str, Mapping[str, list[str]]]) -> d
 def _render_pin(project: str, versions: Sequence[str], remark: str) -> str:
     """Return the line that pins a project, with a warning as a comment: `lxml==6.0.2  # gil-required: …`.
 
-    A project with several versions gets a range instead.
+    A project with several versions gets a range instead: the matrix has several, or several packages need pure wheels
+    of it. From this index alone nothing else is in the range; an application's own file names its one.
     """
-    if len(versions) > 1:
-        # Pure wheels that several packages need: each of these was installed with one of them.
-        oldest, newest = versions[0], versions[-1]
-        return f"{project}>={oldest},<={newest}  # served are {', '.join(versions)}"
-
     pin = f"{project}=={versions[0]}"
-    if remark:
-        pin += f"  # {_escape_line(remark)}"
+    comments = [remark] if remark else []
+    if len(versions) > 1:
+        pin = f"{project}>={versions[0]},<={versions[-1]}"
+        comments.insert(0, f"served are {', '.join(versions)}")
+
+    if comments:
+        pin += f"  # {_escape_line('; '.join(comments))}"
     return pin
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from builder.distributions.identity import explain_mismatch
@@ -60,7 +61,7 @@ def assign_channels(
     for package in judged:
         for judgement in package.abis.values():
             for wheel in judgement.wheels:
-                if explain_mismatch(package.name, package.version, wheel.filename):
+                if explain_mismatch(package.project, package.version, wheel.filename):
                     continue  # it is another package's, of whom nothing was judged
 
                 reason = _refusal_reason(package, judgement, wheel.filename, allowed)
@@ -75,17 +76,22 @@ def assign_channels(
 
 
 def collect_remarks(judged: Sequence[JudgedPackage]) -> dict[str, dict[str, str]]:
-    """Return the verdict and its reason, by ABI and package, as comments for constraints files.
+    """Return the verdict and its reason, by ABI and project, as comments for constraints files.
 
-    Packages with a good verdict get no remark.
+    Packages with a good verdict get no remark. Of a project with several versions each that gets one is named.
     """
+    versions = Counter(package.project for package in judged)
     remarks: dict[str, dict[str, str]] = {}
     for package in judged:
         for judgement in package.abis.values():
             if judgement.verdict.is_good:
                 continue
             remark = f"{judgement.verdict.value}: {judgement.reason}"
-            remarks.setdefault(judgement.abi, {})[package.name] = remark
+            if versions[package.project] > 1:
+                remark = f"{package.version}: {remark}"
+            of_abi = remarks.setdefault(judgement.abi, {})
+            others = of_abi.get(package.project)
+            of_abi[package.project] = f"{others}; {remark}" if others else remark
 
     return remarks
 

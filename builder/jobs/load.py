@@ -21,6 +21,7 @@ from builder.jobs.programs import CONTAINER_CODE, Program, ask, programs_digest
 from builder.jobs.wheels import required_wheels, wheel_for_abi
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
+from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -211,7 +212,7 @@ class Load:
         item: dict[str, Any] = {
             "abi": abi.name,
             "python": abi.python,
-            "requirement": f"{self.name}=={self.version}",
+            "requirement": f"{project_of(self.name)}=={self.version}",
             "index": f"file:///farm/{abi.name}/simple/",
         }
         if self.after:

@@ -16,6 +16,7 @@ from builder.evidence.build import AbiBuild, BuildFacts, Failure
 from builder.jobs.job import Result
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
+from builder.untrusted.package_names import project_of
 from builder.untrusted.text import show_unquoted
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Upstream:
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result, by names that a person understands."""
         return {
-            "release": (self.name, self.version),
+            "release": (project_of(self.name), self.version),
             "upstream's wheels": [asdict(wheel) for wheel in self.wheels],
             "ABIs without one": self.lacking,
             "ABIs": sorted(self.skip),
@@ -74,7 +75,7 @@ class Upstream:
         for wheel in self.wheels:
             if wheel.abi in self.skip:
                 continue
-            abis[wheel.abi] = take_wheel(self.name, self.version, wheel, tools.store)
+            abis[wheel.abi] = take_wheel(project_of(self.name), self.version, wheel, tools.store)
             if abis[wheel.abi].wheel is not None:
                 files[wheel.filename] = wheel.sha256
 
@@ -89,7 +90,7 @@ class Upstream:
         return Failure(
             code="WF220",
             stage="upstream's wheels",
-            error=f"{self.name} {self.version}: {reason}",
+            error=f"{project_of(self.name)} {self.version}: {reason}",
             remedy="",  # judge/ways_out.py: what helps depends on what is known by then
         )
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from builder.untrusted.package_names import project_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -32,7 +34,7 @@ def wheel_for_abi(build: Evidence, abi: str) -> str | None:
     if filename is None:
         return None
 
-    distribution, name = filename.partition("-")[0], build.job.name
+    distribution, name = filename.partition("-")[0], project_of(build.job.name)
     is_own = distribution == name or canonicalize_name(distribution) == canonicalize_name(name)
     return filename if is_own else None
 

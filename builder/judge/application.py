@@ -139,7 +139,7 @@ class Situation:
         name: of the application.
         lock: its lock file, as the matrix names it.
         locked: what that has.
-        packages: every judged package of the farm, by name.
+        packages: the judged package for each that is locked, by project; those that the farm lacks are not there.
         served: names of the files that the index serves, by package.
         outlooks: what the package index has of those that block, by package.
     """
@@ -302,7 +302,8 @@ def _find_ways_out(locked: LockedPackage, situation: Situation) -> Iterator[WayO
         yield WayOut(text=text, is_known=True)
         return
     if isinstance(package.source, Source) and package.version != locked.version:
-        text = f"`wheelfarm add --all --update {situation.lock}` takes the locked releases"
+        add = f"`wheelfarm add --all --update {situation.lock}`"
+        text = f"{add} takes the locked releases; with --beside for --update the matrix keeps its own as well"
         yield WayOut(text=text, is_known=True)
         return
 
@@ -310,7 +311,7 @@ def _find_ways_out(locked: LockedPackage, situation: Situation) -> Iterator[WayO
     is_without_wheel = judgement is not None and not judgement.wheels
     outlook = situation.outlooks.get(locked.name, Outlook())
     if is_without_wheel and outlook.has_wheel:
-        yield take_upstream(locked.name)
+        yield take_upstream(package.name)
     if is_without_wheel:
         for version in (outlook.mending_release, outlook.older_release):
             if version:

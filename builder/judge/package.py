@@ -26,6 +26,7 @@ from builder.judge.threads import (
     judge_gil_state,
     measure_coverage,
 )
+from builder.untrusted.package_names import project_of
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ class JudgedPackage:
     source: Source | Fault
     abis: Mapping[str, Judgement]
     speed: Speed | None = None
+
+    @property
+    def project(self) -> str:
+        """The project that it is of, as an index and wheels name it."""
+        return project_of(self.name)
 
 
 def judge_fault(fault: Fault, abis: Iterable[Abi]) -> JudgedPackage:
@@ -197,7 +203,7 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
         wheels=wheels,
         findings=findings,
         loaded_on=loaded_on,
-        base_outcomes=judge_bases(facts.loads, abi.name, source.name),
+        base_outcomes=judge_bases(facts.loads, abi.name, source.project),
         coverage=coverage,
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder.evidence.remedy import RemedyFacts
 from builder.judge.apt_contents import MissingDependency, describe
+from builder.untrusted.package_names import table_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ def suggest_remedy(
     parts: list[str] = []
     if facts.found:
         line = render_apt_line(_wanted_packages(base, system, looked_up))
-        parts.append(f"set {line} in [packages.{package}] ({_describe_found(facts)})")
+        parts.append(f"set {line} in [packages.{table_key(package)}] ({_describe_found(facts)})")
     if has_alternative:
         return "; or ".join((*parts, hint))
     if facts.unknown:

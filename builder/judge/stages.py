@@ -170,7 +170,7 @@ def _without_foreign_wheels(
         mismatch = ""
         if outcome.wheel is not None:
             stated = _stated_identity(outcome.wheel, audit)
-            mismatch = explain_mismatch(source.name, source.version, outcome.wheel, stated)
+            mismatch = explain_mismatch(source.project, source.version, outcome.wheel, stated)
         abis[abi] = _fail_foreign(mismatch) if mismatch else outcome
 
     return build.model_copy(update={"abis": abis})
@@ -500,7 +500,7 @@ def judge_loads(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Ite
         if abi_load is None:
             continue  # no wheel of this ABI was loaded
 
-        for finding in judge_load(abi_load, evidence.source.name, evidence.extra_of):
+        for finding in judge_load(abi_load, evidence.source.project, evidence.extra_of):
             yield replace(finding, bases=(base,), log=load.log)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.judge import codes
+from builder.untrusted.package_names import pin_package, table_key, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,9 +64,7 @@ def join_ways(ways: Iterable[WayOut]) -> str:
 
 def take_upstream(name: str) -> WayOut:
     """Return the way out that takes upstream's wheel of the release at hand; that there is one is known."""
-    text = (
-        f'`from = "wheel"` in [packages.{name}] takes the wheel that upstream has of this release'
-    )
+    text = f'`from = "wheel"` in [packages.{table_key(name)}] takes the wheel that upstream has of this release'
     return WayOut(text=text, is_known=True)
 
 
@@ -99,7 +98,13 @@ def describe_past_failure(past: PastBuild | None) -> str:
 def _find_other_release(source: Source, abi: Abi) -> Iterator[WayOut]:
     version = dict(source.offers).get(abi.name, "")
     if version and version != source.version:
-        text = f'`version = "=={version}"` in [packages.{source.name}]: upstream has a wheel of it for {abi.name}'
+        table = f"[packages.{table_key(source.name)}]"
+        change = f'`version = "=={version}"` in {table}'
+        if version_of(source.name):
+            change = (
+                f"[packages.{table_key(pin_package(source.project, version))}] in place of {table}"
+            )
+        text = f"{change}: upstream has a wheel of it for {abi.name}"
         yield WayOut(text=text, is_known=True)
 
 
@@ -109,7 +114,7 @@ def _find_build(
     """Yield the way out by building the sdist, unless there is none, or building it failed before."""
     if not source.sha256:
         return
-    setting = f'`from = "either"` in [packages.{source.name}]'
+    setting = f'`from = "either"` in [packages.{table_key(source.name)}]'
     if past is not None:
         if past.failure is None:
             text = f"{setting} builds it: its sdist was built for {abi.name} on {past.base} before"

@@ -100,13 +100,18 @@ def _dependency_links(sources: Mapping[str, Source]) -> dict[str, set[str]]:
     """Return, by package, the packages that it needs or that need it; one without any has no entry.
 
     Needs are those at run time, those of the build, and the package because of which it is in the matrix. Needs that
-    the farm does not build are skipped.
+    the farm does not build are skipped. Packages that came out as the same release are linked as well: their jobs have
+    the same keys, and one machine gives them one result.
     """
     links: dict[str, set[str]] = {}
+    releases: dict[tuple[str, str], str] = {}
     for name, source in sources.items():
         needs = [*source.needs, *source.builds_with]
         if source.needed_by:
             needs.append(source.needed_by)
+        same_release = releases.setdefault((source.project, source.version), name)
+        if same_release != name:
+            needs.append(same_release)
 
         for need in needs:
             if need in sources:

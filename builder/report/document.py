@@ -213,12 +213,22 @@ class PackagePart(Part):
     """One package."""
 
     name: CleanLine
+    """As the matrix names it: `numpy`, or `numpy==2.3.4` where it has several versions."""
+
+    project: CleanLine = ""
+    """As the index names it: `numpy`. Empty in documents of older versions."""
+
     version: CleanLine
     source: SourcePart
     abis: dict[str, AbiPart]
 
     speed: SpeedPart | None = None
     """Measured at the efforts `standard` and `deep`."""
+
+    @property
+    def title(self) -> str:
+        """Project and version, for a heading: `numpy 2.3.4`."""
+        return f"{self.project or self.name} {self.version}".strip()
 
 
 class BlockerPart(Part):
@@ -421,6 +431,7 @@ def _package_part(package: JudgedPackage) -> PackagePart:
 
     return PackagePart(
         name=package.name,
+        project=package.project,
         version=package.version,
         source=_source_part(package),
         abis=abis,

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from builder import cargo
 from builder.distributions.members import iter_members
@@ -16,12 +17,11 @@ from builder.sources.markers import marker_applies
 from builder.sources.model import Source, Sources
 from builder.untrusted.names import UntrustedNameError, parse_requirement
 from builder.untrusted.reading import parse_toml
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
-
-    from packaging.version import Version
 
     from builder.store.store import Store
 
@@ -106,10 +106,11 @@ def link_build_requirements(
         python: the interpreters' version, for markers.
         constraints: as for `add_build_requirements`.
     """
+    projects = _group_by_project(native.values())
     needs: dict[str, tuple[str, ...]] = {}
     for name, requirements in stated.items():
-        farm_built = _find_farm_built(requirements, native, python)
-        refused = _find_refused(constraints.get(name, ()), native, python)
+        refused = _find_refused(constraints.get(name, ()), projects, python)
+        farm_built = _find_farm_built(requirements, native, projects, refused, python)
         needs[name] = tuple(need for need in farm_built if need not in refused)
 
     # A package may be in several circles; the first that is found explains it.
@@ -138,18 +139,29 @@ def _asks_for_rust(requirements: Iterable[str]) -> bool:
     return False
 
 
+def _group_by_project(native: Iterable[Source]) -> dict[str, list[Source]]:
+    """Return the sources of each project, the newest version first."""
+    projects: dict[str, list[Source]] = {}
+    for source in native:
+        projects.setdefault(source.project, []).append(source)
+    for versions in projects.values():
+        versions.sort(key=lambda source: Version(source.version), reverse=True)
+
+    return projects
+
+
 def _find_refused(
-    constraints: Iterable[str], native: Mapping[str, Source], python: Version
+    constraints: Iterable[str], projects: Mapping[str, Sequence[Source]], python: Version
 ) -> set[str]:
     """Return the names of the farm's packages that constraints do not admit: the index has another release."""
     refused: set[str] = set()
     for text in constraints:
         requirement = parse_requirement(text)
-        source = native.get(canonicalize_name(requirement.name))
-        if source is None or not marker_applies(requirement.marker, python):
+        if not marker_applies(requirement.marker, python):
             continue
-        if not requirement.specifier.contains(source.version, prereleases=True):
-            refused.add(source.name)
+        for source in projects.get(canonicalize_name(requirement.name), ()):
+            if not requirement.specifier.contains(source.version, prereleases=True):
+                refused.add(source.name)
 
     return refused
 
@@ -168,42 +180,58 @@ def _find_cycle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...] | None:
 
 
 def _find_farm_built(
-    requirements: Iterable[str], native: Mapping[str, Source], python: Version
+    requirements: Iterable[str],
+    native: Mapping[str, Source],
+    projects: Mapping[str, Sequence[Source]],
+    refused: Collection[str],
+    python: Version,
 ) -> tuple[str, ...]:
     """Return the names of the farm's packages that satisfy some requirements and of what these need at run time.
 
-    Sorted; empty where the farm builds none of them.
+    Sorted, with one version of each project; empty where the farm builds none of them.
     """
-    farm_built: set[str] = set()
+    farm_built: dict[str, Source] = {}
     for text in requirements:
-        source = _match_own_package(text, native, python)
-        if source is not None:
-            farm_built.add(source.name)
-            farm_built.update(need for need in source.needs if need in native)
+        source = _match_own_package(text, projects, refused, python)
+        if source is None:
+            continue
+        for name in (source.name, *source.needs):
+            if name not in native:
+                continue
+            # Everybody gets the newest version that will do: who has an older one could not take another.
+            needed = native[name]
+            other = farm_built.setdefault(needed.project, needed)
+            if Version(needed.version) < Version(other.version):
+                farm_built[needed.project] = needed
 
-    return tuple(sorted(farm_built))
+    return tuple(sorted(source.name for source in farm_built.values()))
 
 
-def _match_own_package(text: str, native: Mapping[str, Source], python: Version) -> Source | None:
-    """Return the farm's package that satisfies a requirement, or None.
+def _match_own_package(
+    text: str,
+    projects: Mapping[str, Sequence[Source]],
+    refused: Collection[str],
+    python: Version,
+) -> Source | None:
+    """Return the newest package of the farm that satisfies a requirement, or None.
 
-    None means that the farm does not build it or not this version, that its marker does not hold, or that it is no
-    valid requirement.
+    None means that the farm does not build it or not this version, that its marker does not hold, that constraints do
+    not admit it, or that it is no valid requirement.
     """
     try:
         requirement = parse_requirement(text)
     except UntrustedNameError:
         return None  # the frontend refuses it too, and says so
 
-    source = native.get(canonicalize_name(requirement.name))
-    if source is None or requirement.url is not None:
-        return None  # the farm does not build it, or an address is asked for
+    if requirement.url is not None or not marker_applies(requirement.marker, python):
+        return None
 
-    if not marker_applies(requirement.marker, python):
-        return None
-    if not requirement.specifier.contains(source.version, prereleases=True):
-        return None
-    return source
+    for source in projects.get(canonicalize_name(requirement.name), ()):
+        is_admitted = source.name not in refused
+        if is_admitted and requirement.specifier.contains(source.version, prereleases=True):
+            return source
+
+    return None
 
 
 def _cached_build_requirements(source: Source, store: Store) -> tuple[str, ...]:

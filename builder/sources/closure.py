@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -92,7 +92,7 @@ _NO_RULES = Rules()
 
 def resolve_closure(
     root: Candidate,
-    pinned: Mapping[str, Candidate],
+    pinned: Mapping[str, Sequence[Candidate]],
     index: Index,
     python: Version,
     rules: Rules = _NO_RULES,
@@ -104,7 +104,7 @@ def resolve_closure(
 
     Args:
         root: the package.
-        pinned: releases to prefer over all others, by name; another one is taken only where that does not fit.
+        pinned: releases to prefer over all others, by name, the best first; another is taken only where none fits.
         index: the package index, for all other releases and for what a release requires.
         python: the interpreter's version, for markers and `requires-python`.
         rules: what holds besides.
@@ -114,7 +114,7 @@ def resolve_closure(
         NoIndexAnswerError: the index does not answer.
     """
     # The root counts as pinned, too, so that its own version is found without the index. A local one is not on it.
-    preferred = {**pinned, root.name: root}
+    preferred = {**pinned, root.name: (root,)}
     provider = _Provider(preferred, index, python, rules)
     chosen = _search(Requirement(f"{root.name}=={root.version}"), provider)
 
@@ -150,7 +150,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
 
     def __init__(
         self,
-        pinned: Mapping[str, Candidate],
+        pinned: Mapping[str, Sequence[Candidate]],
         index: Index,
         python: Version,
         rules: Rules,
@@ -205,7 +205,7 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
     ) -> Callable[[], Iterator[Candidate]]:
         """Return a function that yields the releases that satisfy all requirements for a package, the best first.
 
-        It yields the pinned release first, and asks the index only if resolvelib wants more.
+        It yields pinned releases first, and asks the index only if resolvelib wants more.
         """
         name, extras = identifier
         specifier = self._rules.limit(name)
@@ -222,26 +222,26 @@ class _Provider(AbstractProvider):  # type: ignore[misc] # resolvelib is followe
         specifier: SpecifierSet,
         rejected: Container[Version],
     ) -> Iterator[Candidate]:
-        """Yield the pinned release, if it is allowed, and after it the other allowed releases, the newest first.
+        """Yield the pinned releases that are allowed, and after them the other allowed ones, the newest first.
 
         `rejected` has the versions that resolvelib ruled out.
         """
-        pinned = self._pinned.get(name)
-        if pinned is not None and pinned.version in rejected:
-            pinned = None
-        if pinned is not None and specifier.contains(pinned.version, prereleases=True):
-            yield replace(pinned, extras=extras)
+        pinned = [
+            candidate
+            for candidate in self._pinned.get(name, ())
+            if candidate.version not in rejected
+        ]
+        for candidate in pinned:
+            if specifier.contains(candidate.version, prereleases=True):
+                yield replace(candidate, extras=extras)
 
         # From here on only if the caller wants more: until then the index is not asked for this name.
         releases = [release for release in self._releases(name) if release.version not in rejected]
-        versions = [release.version for release in releases]
-        if pinned is not None:
-            versions.insert(0, pinned.version)
+        pinned_versions = [candidate.version for candidate in pinned]
+        versions = [*pinned_versions, *(release.version for release in releases)]
 
         # All at once: pre-releases count only where one is asked for, or where nothing else is left (PEP 440).
-        allowed = set(specifier.filter(versions))
-        if pinned is not None:
-            allowed.discard(pinned.version)
+        allowed = set(specifier.filter(versions)).difference(pinned_versions)
         for release in releases:
             if release.version in allowed:
                 yield Candidate(name=name, version=release.version, extras=extras, release=release)

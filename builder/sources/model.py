@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from builder.untrusted.package_names import project_of
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class Source:
     wheels: tuple[UpstreamWheel, ...] = ()
     lacking: tuple[tuple[str, str], ...] = ()
     offers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def project(self) -> str:
+        """The project that it is of, as an index and wheels name it."""
+        return project_of(self.name)
 
     @property
     def is_built(self) -> bool:

@@ -12,6 +12,7 @@ from builder.sources.kind import Kind, classify_release, classify_sdist
 from builder.sources.model import Fault, Pure, Source, UpstreamWheel
 from builder.sources.upstream import choose_wheel, explain_lack, find_offers
 from builder.untrusted.names import parse_wheel_name
+from builder.untrusted.package_names import project_of, table_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,11 +59,12 @@ class ReleaseFiles:
         `hashes` are those that the matrix has for it, one of which each file must have: they decide whether a pure
         wheel is served or the sdist is built. `needed_by` names the package that needs the release.
         """
+        project = project_of(name)
         version = str(release.version)
         try:
             pure_wheel = self._choose_pure_wheel(release, hashes)
             if pure_wheel is not None:
-                pure = self.make_pure(name, release, pure_wheel)
+                pure = self.make_pure(project, release, pure_wheel)
                 check_hash(pure.filename, pure.sha256, hashes)
                 return Source(
                     name=name,
@@ -78,7 +80,7 @@ class ReleaseFiles:
             take_from = self._matrix.source_of(name)
             if release.sdist is None and take_from == "sdist":
                 hint = _hint_older(release, releases)
-                detail = f"the index has no sdist of {name} {version}{hint}"
+                detail = f"the index has no sdist of {project} {version}{hint}"
                 remedy = self._suggest_wheels(name, release)
                 return Fault(name=name, code="WF102", detail=f"{detail}{remedy}", version=version)
 
@@ -103,7 +105,7 @@ class ReleaseFiles:
             kind="index",
             filename=files.sdist,
             sha256=files.sdist_sha256,
-            requires=self._read_requires(name, release, files.wheels),
+            requires=self._read_requires(project, release, files.wheels),
             needed_by=needed_by,
             take_from=take_from,
             wheels=files.wheels,
@@ -137,7 +139,7 @@ class ReleaseFiles:
         abis = [abi for abi, _ in self._find_offers(name, release)]
         if not abis:
             return ""
-        return f'; `from = "wheel"` in [packages.{name}] takes its wheels for {" and ".join(abis)}'
+        return f'; `from = "wheel"` in [packages.{table_key(name)}] takes its wheels for {" and ".join(abis)}'
 
     def _choose_pure_wheel(self, release: Release, hashes: tuple[str, ...]) -> IndexFile | None:
         """Return the pure wheel that a package is served as; None where it is built, or upstream has native wheels.
@@ -164,7 +166,7 @@ class ReleaseFiles:
         return None
 
     def _read_requires(
-        self, name: str, release: Release, wheels: tuple[UpstreamWheel, ...]
+        self, project: str, release: Release, wheels: tuple[UpstreamWheel, ...]
     ) -> tuple[str, ...]:
         """Return what a release requires at run time: as its own wheels say, where some are taken, or the index does.
 
@@ -177,7 +179,7 @@ class ReleaseFiles:
                 continue  # the job that takes it says what is wrong with it
             return tuple(metadata.get("requires_dist", ()))
 
-        return self._index.requirements(name, release)
+        return self._index.requirements(project, release)
 
     def _take_files(self, release: Release, take_from: From, hashes: tuple[str, ...]) -> _Files:
         """Bring what a package's wheels are made of into the store: the sdist, and upstream's wheels if asked for.
@@ -226,14 +228,14 @@ class ReleaseFiles:
         check_hash(wheel.filename, sha256, hashes)
         return UpstreamWheel(abi=abi, filename=parse_wheel_name(wheel.filename), sha256=sha256)
 
-    def make_pure(self, name: str, release: Release, wheel: IndexFile) -> Pure:
+    def make_pure(self, project: str, release: Release, wheel: IndexFile) -> Pure:
         """Return a pure wheel of a release, downloaded into the store."""
         return Pure(
-            name=name,
+            name=project,
             version=str(release.version),
             filename=wheel.filename,
             sha256=self._index.download(wheel),
-            requires=self._index.requirements(name, release),
+            requires=self._index.requirements(project, release),
         )
 
 

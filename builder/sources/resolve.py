@@ -33,6 +33,7 @@ from builder.untrusted.names import (
     parse_distribution_name,
     parse_version,
 )
+from builder.untrusted.package_names import project_of, version_of
 from builder.untrusted.text import clean_line, show
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ class _Resolver:
         self._python = python
         self._say = say
         self._files = ReleaseFiles(matrix, store, index, python)
-        self._pinned: dict[str, Candidate] = {}
-        self._pinned_sources: dict[str, Source] = {}
+        self._pinned: dict[str, list[Candidate]] = {}
+        self._pinned_sources: dict[str, list[Source]] = {}
 
     def resolve(self, names: list[str]) -> Sources:
         """Return a source or a fault for each name, and for each native package that any of them needs.
@@ -158,14 +159,9 @@ class _Resolver:
                     found[answer.name] = answer
 
             # Only now, when all of them are known: what the matrix names is preferred to any other release.
-            for name in list(found):
-                candidate = self._guard_candidate(found[name])
-                if isinstance(candidate, Fault):
-                    faults[name] = candidate
-                    del found[name]
-                else:
-                    self._pinned[name] = candidate
-                    self._pinned_sources[name] = found[name]
+            for fault in self._pin(found.values()):
+                faults[fault.name] = fault
+                del found[fault.name]
 
             # What a package needs natively is built too, and what that needs, until nothing new turns up.
             new_sources = list(found.values())
@@ -177,6 +173,22 @@ class _Resolver:
                 new_sources = self._admit(implied, found, faults)
 
         return Sources(found=found, faults=faults)
+
+    def _pin(self, sources: Iterable[Source]) -> list[Fault]:
+        """Keep sources as what is preferred for what others need; return the faults of those that cannot be.
+
+        Of several versions of a project the newest comes first, as pip would have it.
+        """
+        faults: list[Fault] = []
+        for source in sorted(sources, key=lambda source: Version(source.version), reverse=True):
+            candidate = self._guard_candidate(source)
+            if isinstance(candidate, Fault):
+                faults.append(candidate)
+            else:
+                self._pinned.setdefault(source.project, []).append(candidate)
+                self._pinned_sources.setdefault(source.project, []).append(source)
+
+        return faults
 
     @staticmethod
     def _admit(
@@ -207,7 +219,7 @@ class _Resolver:
     def _make_candidate(self, source: Source) -> Candidate:
         """Return a source as a candidate of the dependency resolution, its requirements known beforehand."""
         return Candidate(
-            name=source.name,
+            name=source.project,
             version=Version(source.version),
             extras=frozenset(),
             release=self._find_release(source),
@@ -219,7 +231,7 @@ class _Resolver:
         if source.kind == "local":
             return None
 
-        releases = self._index.releases(source.name) or ()
+        releases = self._index.releases(source.project) or ()
         return next(release for release in releases if str(release.version) == source.version)
 
     # --- which release ---------------------------------------------------------------------------------------------
@@ -257,13 +269,16 @@ class _Resolver:
         except NotADistributionError as error:
             return Fault(name=name, code="WF105", detail=str(error))
 
+        project = project_of(name)
         stated_name = metadata.get("name", "")
-        if canonicalize_name(stated_name) != canonicalize_name(name):
-            detail = f"{path.name} is an sdist of {show(stated_name)}, not of {name!r}"
+        if canonicalize_name(stated_name) != canonicalize_name(project):
+            detail = f"{path.name} is an sdist of {show(stated_name)}, not of {project!r}"
             return Fault(name=name, code="WF105", detail=detail)
 
         try:
-            version = parse_version(metadata.get("version", ""), f"the PKG-INFO of {path.name}")
+            where = f"the PKG-INFO of {path.name}"
+            version = parse_version(metadata.get("version", ""), where)
+            _check_version(name, version, where)
             filename = parse_distribution_name(path.name, "the file that the matrix names")
         except UntrustedNameError as error:
             return Fault(name=name, code="WF105", detail=str(error))
@@ -286,7 +301,7 @@ class _Resolver:
 
     def _find_index_source(self, name: str, package: Package) -> Source | Fault:
         """Return the source of a package on the index, or a fault where its name or release is not there."""
-        releases = self._index.releases(name)
+        releases = self._index.releases(project_of(name))
         if releases is None:
             return Fault(name=name, code="WF101", detail="the index knows no such name")
 
@@ -302,7 +317,7 @@ class _Resolver:
 
         Where that is why there is no source, the fault is the cool-down's (WF114).
         """
-        releases = self._index.held_releases(answer.name)
+        releases = self._index.held_releases(project_of(answer.name))
         if isinstance(answer, Source):
             newer = find_held(releases, specifier, Version(answer.version))
             return answer if newer is None else replace(answer, held=newer.describe())
@@ -310,7 +325,7 @@ class _Resolver:
         held = find_held(releases, specifier)
         if held is None or answer.code not in _LACKS:
             return answer
-        detail = f"{answer.name} {held.describe()}"
+        detail = f"{project_of(answer.name)} {held.describe()}"
         return Fault(name=answer.name, code="WF114", detail=detail, version=str(held.version))
 
     def _choose_release(
@@ -385,13 +400,15 @@ class _Resolver:
         needs = _Needs(native=[], pure=[], implied=[])
         for candidate in closure:
             name, release = candidate.name, candidate.release
-            pinned = self._pinned_sources.get(name)
-            is_same = pinned is not None and pinned.version == str(candidate.version)
+            pinned = self._pinned_sources.get(name, ())
+            same = [source for source in pinned if source.version == str(candidate.version)]
 
-            if pinned is not None and is_same and pinned.only_pure is not None:
-                needs.pure.append(pinned.only_pure)
-            elif pinned is not None and (is_same or release is None or not release.is_pure):
-                needs.native.append(name)
+            if same and same[0].only_pure is not None:
+                needs.pure.append(same[0].only_pure)
+            elif same:
+                needs.native.append(same[0].name)
+            elif pinned and (release is None or not release.is_pure):
+                needs.native.append(pinned[0].name)
             elif release is None:
                 continue  # does not happen: only local sdists have no release, and these are pinned
             elif release.pure_wheel is not None:
@@ -403,6 +420,17 @@ class _Resolver:
                 needs.implied.append(implied)
 
         return needs
+
+
+def _check_version(name: str, version: Version, where: str) -> None:
+    """Go on where a local sdist has the version that its name in the matrix states, if it states one.
+
+    Raises:
+        UntrustedNameError: it has another.
+    """
+    asked = version_of(name)
+    if asked and version != Version(asked):
+        raise UntrustedNameError(f"version {asked}, as in the matrix", str(version), where)
 
 
 def _check_count(closure: list[Candidate]) -> None:

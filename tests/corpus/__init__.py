@@ -11,22 +11,28 @@ CORPUS = Path(__file__).parent
 THREADS = CORPUS / "threads"
 
 
-def make_sdist(name: str, folder: Path) -> Path:
+def make_sdist(name: str, folder: Path, version: str = "") -> Path:
     """Make an sdist of a corpus package; its bytes depend on its files alone.
 
     Args:
         name: of the package and its folder, here or in `threads`.
         folder: where the sdist goes.
+        version: another version than its own, with the same content otherwise.
     """
     source = _source(name)
     project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
-    root = f"{name}-{project['version']}"
+    own_line = f'version = "{project["version"]}"'.encode()
+    version = version or project["version"]
+    root = f"{name}-{version}"
     path = folder / f"{root}.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
         for file in sorted(source.rglob("*")):
             if file.is_file() and file.suffix != ".patch":
-                _add(archive, f"{root}/{file.relative_to(source)}", file.read_bytes())
-        lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {project['version']}"]
+                content = file.read_bytes()
+                if file.name == "pyproject.toml":
+                    content = content.replace(own_line, f'version = "{version}"'.encode())
+                _add(archive, f"{root}/{file.relative_to(source)}", content)
+        lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {version}"]
         lines += [f"Requires-Dist: {requirement}" for requirement in project.get("dependencies", [])]
         _add(archive, f"{root}/PKG-INFO", ("\n".join(lines) + "\n").encode())
     return path

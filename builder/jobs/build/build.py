@@ -45,6 +45,7 @@ from builder.proxy.proxy import SessionReport
 from builder.sources.switches import find_switches
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
+from builder.untrusted.package_names import project_of, table_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -207,7 +208,7 @@ class Build:
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
         settings: dict[str, object] = {
-            "sdist": (self.name, self.version, self.sdist_filename, self.sdist_sha256),
+            "sdist": (project_of(self.name), self.version, self.sdist_filename, self.sdist_sha256),
             "patches": self.patches,
             "flags": (self.environment, self.config_settings),
             "apt list": self.packages,
@@ -355,7 +356,7 @@ class Build:
         return CallRequest(
             job=self.id,
             expected=Expectation(
-                name=self.name, version=self.version, abis=abis, takes_pure=self.is_pure
+                name=project_of(self.name), version=self.version, abis=abis, takes_pure=self.is_pure
             ),
             cache=cache,
             memory_bytes=self.memory_bytes,
@@ -430,7 +431,8 @@ class Build:
             return failure
 
         assignments = ", ".join(f'{name} = "1"' for name in unset)
-        remedy = f"its build makes native code on request: set env = {{ {assignments} }} in [packages.{self.name}]"
+        table = f"[packages.{table_key(self.name)}]"
+        remedy = f"its build makes native code on request: set env = {{ {assignments} }} in {table}"
         return replace(failure, remedy=f"{remedy}; or else {failure.remedy}")
 
     def reread(self, evidence: Evidence, store: Store) -> Evidence | None:
@@ -472,13 +474,13 @@ class Build:
                 code="WF207",
                 stage="system packages",
                 error=f"the system packages cannot be installed together on {self.base}: {image.conflict}",
-                remedy=f"leave one of them out of `apt` in [packages.{self.name}]",
+                remedy=f"leave one of them out of `apt` in [packages.{table_key(self.name)}]",
             )
         return Failure(
             code="WF207",
             stage="system packages",
             error=f"{self.base} has no system package {', '.join(image.missing)}",
-            remedy=f"correct `apt` in [packages.{self.name}]; `apt-cache search` on {self.base} finds names",
+            remedy=f"correct `apt` in [packages.{table_key(self.name)}]; `apt-cache search` on {self.base} finds names",
         )
 
     def _fail_all(self, failure: Failure, store: Store) -> Result:
@@ -508,7 +510,7 @@ class Build:
             if "failure" not in outcome or wheel.filename in built:
                 continue
 
-            taken = take_wheel(self.name, self.version, wheel, store)
+            taken = take_wheel(project_of(self.name), self.version, wheel, store)
             if taken.wheel is None:
                 continue  # it is no wheel of the package: what is worth knowing is why there is no other
 
@@ -536,7 +538,7 @@ class Build:
         files: dict[str, str] = {}
         finished: dict[Path, Path] = {}  # a wheel may be for several ABIs
         for abi, path in outcomes.wheels.items():
-            mismatch = explain_file_mismatch(self.name, self.version, path.name, path)
+            mismatch = explain_file_mismatch(project_of(self.name), self.version, path.name, path)
             if mismatch:
                 failure = Failure(code="WF215", stage="build", error=mismatch, remedy="")
                 abis[abi] = {"failure": asdict(failure)}

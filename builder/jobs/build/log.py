@@ -23,6 +23,7 @@ from builder.jobs.build.error_patterns import (
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log_excerpt import BUILD_START, STAGE_START, read_log
 from builder.store.hashing import digest
+from builder.untrusted.package_names import project_of, table_key
 from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def _explain_limit(
 
     Of several limits, processes count first, then memory, then time.
     """
-    table = f"[packages.{package}]"
+    table = f"[packages.{table_key(package)}]"
 
     if processes is not None:
         return Failure(
@@ -423,7 +424,7 @@ def _make_failure(pattern: Pattern, found: FoundError, text: str, package: str) 
         missing = [(pattern.missing, name) for name in names if name]
         missing += pattern.also
 
-    remedy = pattern.remedy.format(*groups, package=package)
+    remedy = pattern.remedy.format(*groups, package=table_key(package))
     if pattern.remedy == UNDECLARED and _is_own_module(groups[0], package):
         remedy = "it is a module of the package itself: take the sdist of the release, or another release"
 
@@ -439,7 +440,7 @@ def _make_failure(pattern: Pattern, found: FoundError, text: str, package: str) 
 def _is_own_module(module: str, package: str) -> bool:
     """Return whether a module is the package's own, as far as their names tell."""
     top, _, _ = module.partition(".")
-    return canonicalize_name(top) == canonicalize_name(package)
+    return canonicalize_name(top) == canonicalize_name(project_of(package))
 
 
 def _find_caller(pattern: Pattern, found: FoundError, text: str) -> str:

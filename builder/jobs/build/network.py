@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from builder.untrusted.package_names import table_key
 from builder.untrusted.text import clean_line
 from builder.verdicts.wording import join_names
 
@@ -172,7 +173,7 @@ def add_blocked_hosts(
     listed_hosts = join_names(hosts, _MAX_HOSTS)
     remedy = (
         f"have what it downloads in the sdist (`patches`), on the system (`apt`), or turned off (`env`, "
-        f"`config-settings`) in [packages.{package}]"
+        f"`config-settings`) in [packages.{table_key(package)}]"
     )
     if _FETCH_CONTENT.search(log):
         remedy = f"{remedy}; {_LOOK_FIRST}"

@@ -24,6 +24,7 @@ from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, whe
 from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
+from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,8 +197,8 @@ class Exercise:
         builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
         request = {
             "python": self.abi.python,
-            "name": self.name,
-            "requirement": f"{self.name}=={self.version}",
+            "name": project_of(self.name),
+            "requirement": f"{project_of(self.name)}=={self.version}",
             "after": list(self.after),
             "wheels": WHEELS_FOLDER,
             **plan.to_json(),

@@ -33,6 +33,7 @@ from builder.proxy.proxy import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.names import UntrustedNameError, parse_wheel_name
+from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -425,8 +426,8 @@ class Race:
         request = {
             "python": self.abi.python,
             "race_python": RACE_PYTHON,
-            "name": self.build.name,
-            "requirement": f"{self.build.name}=={self.build.version}",
+            "name": project_of(self.build.name),
+            "requirement": f"{project_of(self.build.name)}=={self.build.version}",
             "after": list(self.after),
             "wheels": WHEELS_FOLDER,
             "race_wheel": compiled.path if compiled else None,
@@ -490,7 +491,7 @@ def _find_wheel(output: Mapping[str, bytes], build: Build) -> _CompiledWheel | N
             filename = parse_wheel_name(PurePosixPath(path).name)
         except UntrustedNameError:
             continue
-        if not explain_mismatch(build.name, build.version, filename):
+        if not explain_mismatch(project_of(build.name), build.version, filename):
             return _CompiledWheel(filename=filename, content=content)
 
     return None

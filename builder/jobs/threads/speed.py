@@ -19,6 +19,7 @@ from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, p
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
+from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,7 +160,7 @@ class Speed:
                 files |= wheel_files(required_wheels(abi.name, builds, self.pure), tools.store)
 
         request: dict[str, JsonValue] = {
-            "requirement": f"{self.name}=={self.version}",
+            "requirement": f"{project_of(self.name)}=={self.version}",
             "after": list(self.after),
             "wheels": WHEELS_FOLDER,
             **calls,

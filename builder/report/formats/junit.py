@@ -62,9 +62,7 @@ def _add_case(suite: ET.Element, package: PackagePart, abi: str, part: AbiPart) 
         failure.text = _escape("\n".join(_describe(finding) for finding in part.findings))
 
     output = ET.SubElement(case, "system-out")
-    output.text = _escape(
-        f"{package.name} {package.version} on {abi}: {part.verdict}. {part.reason}"
-    )
+    output.text = _escape(f"{package.title} on {abi}: {part.verdict}. {part.reason}")
 
 
 def _describe(finding: FindingPart) -> str:

@@ -81,7 +81,7 @@ def _render_not_good(document: Document) -> list[str]:
         if outcome.verdict.is_good:
             continue
 
-        title = escape(f"{package.name} {package.version}")
+        title = escape(package.title)
         rows.append(f"| {title} | {escape(abi)} | {outcome.verdict} | {escape(outcome.reason)} |")
 
     return rows

@@ -71,7 +71,7 @@ def _render_result(
     The first location is where the problem is; all others are related locations, see `_render_locations`.
     """
     detail = _escape_links(finding.detail or finding.title)
-    message = f"{package.name} {package.version} on {abi}: {detail}"
+    message = f"{package.title} on {abi}: {detail}"
     bases: list[JsonValue] = list(finding.bases)
 
     return {

@@ -137,7 +137,7 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
 def slug(name: str) -> str:
     """Return a name that is safe in paths: the name itself, or `x-HASH` if it is long or has other characters."""
     # The limit keeps name, ABI and suffix below the 255 bytes that file systems take.
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}", name):
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,120}", name):
         return name
     return f"x-{digest_text(name)}"
 

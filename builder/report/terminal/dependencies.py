@@ -206,10 +206,8 @@ def selection_json(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """Return as JSON data how `add` changes the matrix, and which dependencies were left out and why."""
-    entries_by_name = {entry.name: entry for entry in selected.entries}
     packages: list[dict[str, Any]] = []
-    for change in edited.changes:
-        entry = entries_by_name[change.name]
+    for entry, change in zip(selected.entries, edited.changes, strict=True):
         packages.append(
             {
                 "name": change.name,

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
 from rich.table import Table
 from rich.text import Text
 
@@ -21,9 +20,11 @@ from builder.report.styles import SEVERITY_STYLES, verdict_style
 from builder.report.terminal.consoles import print_table
 from builder.report.terminal.progress import format_duration, outcome_label
 from builder.store.job_ids import JobKind
+from builder.untrusted.names import UntrustedNameError
+from builder.untrusted.package_names import parse_package_name, project_of, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -104,17 +105,17 @@ def read(name: str, store: Store) -> Story:
     Evidence that this version of the farm cannot read is left out.
 
     Args:
-        name: the package, in any spelling (PEP 503).
+        name: the package, in any spelling (PEP 503), with a version where there are several.
         store: the store of the wheelhouse.
 
     Raises:
         NoRecordError: nothing is recorded about it.
     """
-    name = str(canonicalize_name(name))
     written = document.read(store.wheelhouse)
     packages: dict[str, PackagePart] = {}
     if written is not None:
         packages = {package.name: package for package in written.packages}
+    name = _find_name(name, packages)
 
     jobs = [job for job in store.newest_evidence_of(name) if is_readable(job)]
     story = Story(name=name, package=packages.get(name), jobs=jobs)
@@ -122,6 +123,19 @@ def read(name: str, store: Store) -> Story:
         raise NoRecordError(name, store.wheelhouse, tuple(packages))
 
     return story
+
+
+def _find_name(text: str, packages: Mapping[str, PackagePart]) -> str:
+    """Return the name of the package that a person means; `numpy==2.3.4` may be the one that is just named `numpy`."""
+    try:
+        name = parse_package_name(text)
+    except UntrustedNameError:
+        return text
+
+    project = packages.get(project_of(name))
+    if name in packages or project is None:
+        return name
+    return project.name if project.version == version_of(name) else name
 
 
 def render(story: Story, console: Console) -> None:
@@ -148,7 +162,7 @@ def _print_heading(heading: str, console: Console) -> None:
 
 def _render_package(package: PackagePart, console: Console) -> None:
     """Print a package's source, its verdict for each ABI and, if it was measured, its speed."""
-    console.print(Text(f"{package.name} {package.version}", style="bold"))
+    console.print(Text(package.title, style="bold"))
     _render_source(package.source, console)
     for abi, part in package.abis.items():
         _render_abi(abi, part, console)

@@ -162,7 +162,7 @@ def _make_table(document: Document) -> Table:
 
     last_title = ""
     for package, abi, part in document.iter_verdicts():
-        title = f"{package.name} {package.version}".strip()
+        title = package.title
         shown_title = "" if title == last_title else title
         verdict = Text(part.verdict.value, style=verdict_style(part.verdict).terminal)
         table.add_row(shown_title, abi, verdict, Text(part.reason))

@@ -28,8 +28,12 @@ sdist = "local-1.0.tar.gz"
 A, B = "a" * 64, "b" * 64
 
 
-def edit(path: Path, *entries: Entry, update: bool = False) -> matrix_file.MatrixEdit:
-    edited = matrix_file.plan_edit(path, entries, "from requirements.txt", update=update)
+def edit(
+    path: Path, *entries: Entry, update: bool = False, beside: bool = False
+) -> matrix_file.MatrixEdit:
+    edited = matrix_file.plan_edit(
+        path, entries, "from requirements.txt", update=update, beside=beside
+    )
     matrix_file.write_edit(path, edited)
     return edited
 
@@ -206,3 +210,49 @@ def test_comments_order_and_other_tables_survive_any_edit(
         update=bool(update),
     )
     assert edited.after == text
+
+
+def test_a_second_lock_s_version_stands_beside_the_first(tmp_path: Path):
+    path = tmp_path / "matrix.toml"
+    path.write_text(MATRIX)
+    first = Entry(name="pyyaml", version="==6.0")
+    second = Entry(name="pyyaml", version="==6.0.3", hashes=(A, B))
+    (change,) = edit(path, second).changes
+    assert "--beside has both" in change.detail
+    assert path.read_text() == MATRIX
+
+    assert actions(edit(path, first, second, beside=True)) == {
+        "pyyaml": Action.SAME,
+        "pyyaml==6.0.3": Action.ADDED,
+    }
+    text = path.read_text()
+    assert text.startswith(MATRIX)
+    assert tomllib.loads(text)["packages"]["pyyaml==6.0.3"] == {"sha256": [A, B]}
+    loaded = matrix_file.read_matrix(path).packages
+    assert loaded["pyyaml==6.0.3"].version == "==6.0.3"
+    assert loaded["pyyaml==6.0.3"].apt == loaded["pyyaml"].apt
+
+    # Both locks are known now, however they are added.
+    for update, beside in ((False, False), (True, False), (False, True)):
+        again = edit(path, first, second, update=update, beside=beside)
+        assert set(actions(again).values()) == {Action.SAME}
+    assert path.read_text() == text
+
+
+def test_of_several_versions_none_is_replaced_by_a_third(tmp_path: Path):
+    path = tmp_path / "matrix.toml"
+    path.write_text('[packages.x]\nversion = "==1"\n[packages."x==2"]\nsha256 = "' + A + '"\n')
+    third = Entry(name="x", version="==3")
+    (change,) = edit(path, third, update=True).changes
+    assert (change.action, change.detail) == (
+        Action.DIFFERS,
+        "3 is none of x, x==2; --beside adds it",
+    )
+    assert actions(edit(path, third, beside=True)) == {"x==3": Action.ADDED}
+
+    # Other hashes of a version are another matter.
+    other = Entry(name="x", version="==2", hashes=(B,))
+    assert actions(edit(path, other, beside=True)) == {"x==2": Action.DIFFERS}
+    assert actions(edit(path, other, update=True)) == {"x==2": Action.CHANGED}
+    packages = tomllib.loads(path.read_text())["packages"]
+    assert packages == {"x": {"version": "==1"}, "x==2": {"sha256": B}, "x==3": {}}

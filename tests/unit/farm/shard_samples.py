@@ -23,6 +23,7 @@ from builder.sources import Fault, Pure, Source, Sources, UpstreamWheel
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
+from builder.untrusted.package_names import project_of, version_of
 from tests.job_ids import inputs_of
 from tests.unit.facts import AUDITED
 
@@ -100,7 +101,8 @@ def answer(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return facts and files as the job may have found them."""
     job_id = job.id
-    name = job_id.name
+    name = project_of(job_id.name)
+    version = version_of(job_id.name) or "1.0"
     if job_id.kind == JobKind.IMAGE:
         return {"content": f"content of {job_id}", "tag": f"wheelfarm/{name}:0", "bytes": 1}, {}
     if isinstance(job, Upstream):
@@ -110,15 +112,15 @@ def answer(
         }
         return {"abis": abis}, {wheel.filename: wheel.sha256 for wheel in taken.values()}
     if job_id.kind == JobKind.BUILD:
-        made = {abi: wheel_name(name, abi) for abi in ("cp314", "cp314t")}
-        files = {wheel: add_wheel(store, name, wheel) for wheel in made.values()}
+        made = {abi: wheel_name(name, abi, version) for abi in ("cp314", "cp314t")}
+        files = {wheel: add_wheel(store, name, wheel, version) for wheel in made.values()}
         return {"abis": {abi: {"wheel": wheel} for abi, wheel in made.items()}, "limits": {}}, files
 
     wheels = list(inputs["build"].files)
     if job_id.kind == JobKind.AUDIT:
         own = {
-            "dist_info": f"{name}-1.0.dist-info",
-            "metadata": {"name": [name], "version": ["1.0"]},
+            "dist_info": f"{name}-{version}.dist-info",
+            "metadata": {"name": [name], "version": [version]},
         }
         return {"wheels": {wheel: {**AUDITED, **own} for wheel in wheels}}, {}
     if job_id.kind == JobKind.LOAD:

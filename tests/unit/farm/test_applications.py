@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from builder.farm.applications import TriedApplications, find_outlook, try_appli
 from builder.index import Entry, Manifest
 from builder.jobs.application import Application as ApplicationJob
 from builder.judge.application import Outlook
-from builder.judge.package import JudgedPackage, Judgement
+from builder.judge.package import JudgedPackage, Judgement, judge_fault
 from builder.plan.graph import Plan
-from builder.sources import Source
+from builder.sources import Fault, Source
 from builder.sources.client import Index
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
@@ -241,3 +242,65 @@ def test_what_the_index_has_of_a_package_that_blocks(
     client = Index(host.index_settings(), store)
     found = find_outlook(client, "foo", "1.0", TABLE.abis["cp314"], TABLE.bases["debian-12"])
     assert found == outlook
+
+
+def test_each_application_gets_the_version_that_it_locks(
+    tmp_path: Path, store: Store, local: LocalIndex
+):
+    assert local
+    text = f'{MATRIX}\n[packages."foo==2.0"]\napt-run = ["libfoo2"]\n[applications.mill]\nlock = "mill.txt"\n'
+    (tmp_path / "mill.txt").write_text("foo==2.0\n")
+    newer = replace(package("foo"), name="foo==2.0", version="2.0")
+    newer = replace(newer, source=replace(newer.source, name="foo==2.0", version="2.0"))
+    files = served("foo", "bar")
+    entries = [entry for of_project in files.values() for entry in of_project]
+    for abi in TABLE.abis:
+        filename = f"foo-2.0-cp314-{abi}-manylinux_2_17_x86_64.whl"
+        entries.append(Entry(filename=filename, sha256="2" * 64))
+    execute = Executor(WELL)
+
+    tried = try_applications(
+        load(tmp_path, text=text),
+        store,
+        [package("foo"), newer, package("bar")],
+        index.make_manifest(entries),
+        execute,
+    )
+
+    assert {(item.name, item.verdict) for item in tried.judged} == {
+        ("shop", ApplicationVerdict.READY),
+        ("mill", ApplicationVerdict.READY),
+    }
+    jobs = [job for job in execute.plans[0].jobs.values() if isinstance(job, ApplicationJob)]
+    locked = {job.name: [(item.name, item.version) for item in job.locked] for job in jobs}
+    assert locked == {"shop": [("foo", "1.0"), ("bar", "1.0")], "mill": [("foo", "2.0")]}
+    assert {job.name: job.packages for job in jobs} == {"shop": ("libpq5",), "mill": ("libfoo2",)}
+    pinned = (store.wheelhouse / "constraints" / "applications" / "mill-cp314.txt").read_text()
+    assert f"foo==2.0 \\\n    --hash=sha256:{'2' * 64}" in pinned
+
+
+def test_a_version_that_is_none_of_the_matrix_blocks(
+    tmp_path: Path, store: Store, local: LocalIndex
+):
+    assert local
+    matrix = load(tmp_path, "foo==3.0\nbar==1.0\n", f'{MATRIX}\n[packages."foo==2.0"]\n')
+    newer = replace(package("foo"), name="foo==2.0", version="2.0")
+    packages = [package("foo"), newer, package("bar")]
+    tried = try_applications(matrix, store, packages, served("foo", "bar"), Executor(WELL))
+    (blocker,) = tried.judged[0].blockers
+    assert "shop.txt has foo 3.0, the matrix 1.0" in blocker.what
+    assert "--beside" in blocker.ways_out[0]
+
+
+def test_a_version_that_was_not_found_blocks_by_its_own_fault(
+    tmp_path: Path, store: Store, local: LocalIndex
+):
+    assert local
+    matrix = load(tmp_path, "foo==2.0\nbar==1.0\n", f'{MATRIX}\n[packages."foo==2.0"]\n')
+    abis = [TABLE.abis[name] for name in matrix.abis]
+    lost = judge_fault(Fault(name="foo==2.0", code="WF104", detail="no release matches"), abis)
+    packages = [package("foo"), lost, package("bar")]
+    tried = try_applications(matrix, store, packages, served("bar"), Executor(WELL))
+    (blocker,) = tried.judged[0].blockers
+    assert blocker.package == "foo"
+    assert "no release matches" in blocker.what

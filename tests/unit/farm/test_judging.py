@@ -75,3 +75,25 @@ def test_who_names_a_package_in_an_extra_is_found():
     late = Source(name="late", version="1.0", kind="index", filename="late.tar.gz", sha256="0" * 64)
     early = replace(late, name="early", requires=("late==1.0; extra == 'c'", "plain>=1"))
     assert find_extras([late, early]) == {"late": ["early"]}
+
+
+def test_versions_of_one_project_bring_the_same_files_and_are_judged_apart(tmp_path: Path):
+    text = samples.TEXT.replace("[packages.lost]", '[packages."foo==2.0"]')
+    matrix = samples.load_matrix(tmp_path, text)
+    with Store(tmp_path / "wheelhouse") as store:
+        found = samples.make_sources(store, ("foo", "bar"))
+        found["foo==2.0"] = replace(found["foo"], name="foo==2.0", version="2.0")
+        evidence = samples.play(found, matrix, store, EffortLevel.NONE)
+    judged = judge_packages(matrix, Sources(found=found), evidence)
+    assert [(package.name, package.project, package.version) for package in judged] == [
+        ("foo", "foo", "1.0"),
+        ("bar", "bar", "1.0"),
+        ("foo==2.0", "foo", "2.0"),
+    ]
+    first, _, second = judged
+    for abi, judgement in first.abis.items():
+        wheels = [samples.wheel_name("foo", abi), samples.wheel_name("foo", abi, "2.0")]
+        assert [wheel.filename for wheel in judgement.wheels] == wheels[:1]
+        assert [wheel.filename for wheel in second.abis[abi].wheels] == wheels[1:]
+        codes = {finding.code for finding in (*judgement.findings, *second.abis[abi].findings)}
+        assert codes.isdisjoint({"WF330", "WF334"})

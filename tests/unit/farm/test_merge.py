@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -553,3 +554,44 @@ def test_what_is_no_record_is_refused(pair: list[Path], refused: Callable[[str],
     refused(r"shard\.json")
     (pair[1] / merge.RECORD_FILE).unlink()
     refused("wheelfarm run --shard")
+
+
+VERSIONS = samples.TEXT.replace("[packages.lost]", '[packages."foo==2.0"]')
+
+
+def test_versions_of_one_project_are_merged_from_their_shards(tmp_path: Path, store: Store):
+    matrix = samples.load_matrix(tmp_path, VERSIONS)
+    folders: list[Path] = []
+    for number, names in ((1, ("bar", "foo==2.0")), (2, ("foo",))):
+        with Store(tmp_path / str(number)) as shard:
+            found = samples.make_sources(shard, names)
+            if "foo==2.0" in found:
+                found["foo==2.0"] = replace(
+                    found["foo==2.0"], version="2.0", filename="foo-2.0.tar.gz"
+                )
+            evidence = samples.play(found, matrix, shard, EffortLevel.QUICK)
+            part = shards.Shard(number=number, total=2)
+            for job in evidence:
+                if job.kind == "build":
+                    samples.add_lock(shard, job)
+            sources = Sources(found=found)
+            merge.write_record(part, matrix, sources, evidence, shard.wheelhouse)
+            folders.append(shard.wheelhouse)
+
+    merged = merge.merge_shards(folders, matrix, store)
+    versions = {name: source.version for name, source in merged.sources.found.items()}
+    assert versions == {"foo": "1.0", "bar": "1.0", "foo==2.0": "2.0"}
+    build = merged.evidence[job_id("build:foo==2.0@debian-12")]
+    assert sorted(build.files) == [
+        samples.wheel_name("foo", abi, "2.0") for abi in ("cp314", "cp314t")
+    ]
+
+
+@pytest.mark.parametrize("name", ["foo==1.*", "foo==", "../foo==1.0", "foo==9.0"])
+def test_a_version_that_the_matrix_does_not_have_is_refused(
+    pair: list[Path], refused: Callable[[str], None], name: str
+):
+    record = read(pair[1])
+    stolen = {**record["found"]["foo"], "name": name}
+    edit(pair[1], found={**record["found"], name: stolen})
+    refused("found" if name != "foo==9.0" else "foo==9.0")

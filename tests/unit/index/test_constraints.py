@@ -111,3 +111,28 @@ def test_rolling_back_returns_the_constraints_too(tmp_path: Path):
     constraints.write({}, ["cp314"], {}, store.wheelhouse)
     assert [path.name for path in folder.iterdir()] == ["cp314.txt"]
     store.close()
+
+
+def test_two_versions_in_the_matrix_are_a_range_with_what_is_to_be_known_of_each():
+    other = f"foo_bar-2.0-cp314-cp314t-{PLATFORM}.whl"
+    remarks = {"foo-bar": "2.0: gil-required: foo.bar"}
+    assert rendered(FREE, other, cp314t=remarks)["cp314t.txt"] == [
+        "foo-bar>=1.0,<=2.0  # served are 1.0, 2.0; 2.0: gil-required: foo.bar"
+    ]
+    # One of the two is not served: the other is pinned.
+    assert rendered(FREE, cp314t=remarks)["cp314t.txt"] == [
+        "foo-bar==1.0  # 2.0: gil-required: foo.bar"
+    ]
+
+
+def test_after_a_rollback_a_reason_is_still_of_its_version(tmp_path: Path):
+    refused = [
+        index.Entry(filename=FREE.replace("1.0", version, 1), sha256=version, yanked="it races")
+        for version in ("2.0", "3.0")
+    ]
+    folder = tmp_path / constraints.FOLDER
+    folder.mkdir()
+    (folder / "cp314t.txt").touch()
+    constraints.rewrite(manifest(FREE), index.make_manifest(refused), tmp_path)
+    text = (folder / "cp314t.txt").read_text()
+    assert "foo-bar==1.0  # 2.0: it races; 3.0: it races\n" in text

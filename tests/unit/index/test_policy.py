@@ -84,3 +84,27 @@ def test_only_a_missing_base_is_forgiven(
     one = judgement("cp314", Verdict.UNDETERMINED, GIL, findings=findings, loaded_on=loaded)
     assert policy.is_admitted(one, DEFAULT) is admitted
     assert policy.is_admitted(one, (*DEFAULT, "undetermined"))
+
+
+def test_each_version_of_a_project_is_served_by_its_own_verdict():
+    packages: list[JudgedPackage] = []
+    for version, verdict in (
+        ("1.0", Verdict.RACY),
+        ("2.0", Verdict.COMPATIBLE),
+        ("3.0", Verdict.RACY),
+    ):
+        filename = FREE.replace("1.0", version, 1)
+        source = Source(
+            name=f"foo=={version}",
+            version=version,
+            kind="index",
+            filename=f"foo-{version}.tar.gz",
+            sha256="0",
+        )
+        abis = {"cp314t": judgement("cp314t", verdict, filename)}
+        packages.append(JudgedPackage(name=source.name, version=version, source=source, abis=abis))
+
+    served, quarantined = policy.assign_channels(packages, DEFAULT)
+    assert [file.filename for file in served] == [FREE.replace("1.0", "2.0", 1)]
+    assert len(quarantined) == 2
+    assert policy.collect_remarks(packages) == {"cp314t": {"foo": "1.0: racy: why; 3.0: racy: why"}}

@@ -1,4 +1,5 @@
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,12 @@ def made(
     patches: dict[str, tuple[str, ...]] | None = None,
     effort: Effort | None = None,
     tables: catalog.Catalog | None = None,
+    others: dict[str, Source] | None = None,
     **sources: Source,
 ) -> graph.Plan:
+    """Plan a matrix; `others` are sources whose names are none of Python's."""
     loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
-    found = {name: source(name) for name in loaded.packages} | sources
+    found = {name: source(name) for name in loaded.packages} | sources | (others or {})
     return graph.make_plan(
         loaded, found, patches or {}, tables or catalog.load(), Package(), effort
     )
@@ -441,3 +444,35 @@ def test_what_is_built_with_rust_gets_that_of_the_base(
     assert jobs["build:foo@ubuntu-24.04"].program_folders == folders
     assert not jobs["build:foo@debian-12"].has_crates
     assert jobs["build:bar@debian-12"].packages == ()
+
+
+def test_versions_of_one_project_have_jobs_of_their_own_and_the_old_ones_keep_their_keys():
+    text = "[packages.foo]\n[packages.bar]\n"
+    second = replace(source("foo"), name="foo==2.0", version="2.0", sha256="f2")
+    bar = source("bar", needs=("foo==2.0",))
+    one = made(text, effort=EFFORTS[EffortLevel.QUICK])
+    two = made(
+        text + '[packages."foo==2.0"]\n',
+        effort=EFFORTS[EffortLevel.QUICK],
+        others={"foo==2.0": second},
+        bar=bar,
+    )
+    by_text = jobs_by_text(two)
+    assert "build:foo@debian-12" in by_text
+    build = by_text["build:foo==2.0@debian-12"]
+    assert isinstance(build, Build)
+    assert (build.version, build.sdist_sha256) == ("2.0", "f2")
+    assert "build:foo==2.0@debian-12" in needs_text(by_text["load:bar@debian-12/debian-13"])
+
+    # Those of `bar`, which is loaded with the new version, are others; those of the first version are not.
+    differing = changed(keys(one), keys(two))
+    assert differing
+    assert {job_id(text).name for text in differing} == {"bar"}
+
+
+def test_a_version_has_the_key_that_the_project_alone_would_have():
+    alone = keys(made("[packages.foo]"))
+    pinned = replace(source("foo"), name="foo==1.0")
+    beside = keys(made('[packages."foo==1.0"]', others={"foo==1.0": pinned}))
+    key = "build:foo{}@debian-12"
+    assert alone[key.format("")] == beside[key.format("==1.0")]

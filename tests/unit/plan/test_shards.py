@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +81,11 @@ def test_a_shard_is_written_as_it_is_read():
 def test_what_is_no_shard_is_refused(text: str):
     with pytest.raises(ValueError, match="expected K/N"):
         shards.parse_shard(text)
+
+
+def test_versions_of_a_project_part_and_the_same_release_does_not():
+    old = replace(source("foo==1.0"), version="1.0")
+    new = replace(source("foo==2.0"), version="2.0")
+    newest = replace(source("foo"), version="2.0")
+    whole = Sources(found={item.name: item for item in (old, new, newest)})
+    assert shards.partition(whole, 2) == (("foo", "foo==2.0"), ("foo==1.0",))

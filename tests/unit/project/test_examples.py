@@ -35,6 +35,7 @@ SITUATIONS = {
     "patch": {"sdist", "patches"},
     "threads": {"recipes"},
     "upstream": {"take_from", "build_tag"},
+    "versions": {"version"},
     "web-api": {"sha256", "version"},
     "worker": {"sha256", "version"},
 }

@@ -191,3 +191,33 @@ def test_a_constraint_that_leaves_the_farms_release_out_takes_the_indexs():
     assert link(native, stated, PYTHON)["foo"].builds_with == ("numpy",)
     constraints = {"foo": ("numpy<2",)}
     assert link(native, stated, PYTHON, constraints)["foo"].builds_with == ()
+
+
+def versions(*numbers: str) -> list[Source]:
+    return [source(f"anvil=={number}", number) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("requirements", "constraint", "own"),
+    [
+        (("anvil",), "anvil>=1", ("anvil==2.0",)),
+        (("anvil<2",), "anvil", ("anvil==1.0",)),
+        (("anvil==3",), "anvil", ()),
+        (("anvil",), "anvil<2", ("anvil==1.0",)),
+        (("anvil", "anvil<2"), "anvil", ("anvil==1.0",)),
+        # What another requirement needs at run time is older: both get that.
+        (("anvil", "bellows"), "anvil", ("anvil==1.0", "bellows")),
+    ],
+)
+def test_of_several_versions_a_build_gets_one_the_newest_that_will_do(
+    requirements: tuple[str, ...], constraint: str, own: tuple[str, ...]
+):
+    bellows = source("bellows", needs=("anvil==1.0",))
+    found = {item.name: item for item in (*versions("1.0", "2.0"), bellows, source("hammer"))}
+    linked = build_requirements.link_build_requirements(
+        found,
+        {name: requirements if name == "hammer" else () for name in found},
+        PYTHON,
+        {"hammer": (constraint,)},
+    )
+    assert linked["hammer"].builds_with == own

@@ -311,3 +311,80 @@ def test_a_version_that_is_none_is_a_finding_of_its_package_alone(
     answer = ask(text, store, served[1], tmp_path)
     assert {name: fault.code for name, fault in answer.faults.items()} == {"odd": "WF105"}
     assert list(answer.found) == ["fine"]
+
+
+def test_several_versions_of_a_project_are_found_and_others_get_the_newest_that_will_do(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
+    index, settings = served
+    for version in ("1.0", "2.0", "3.0"):
+        index.add("nat", f"nat-{version}.tar.gz", sdist("nat", version))
+    index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("nat",)))
+    index.add("late", "late-1.0.tar.gz", sdist("late", "1.0", requires=("nat<2",)))
+    index.add("odd", "odd-1.0.tar.gz", sdist("odd", "1.0", requires=("nat==3.0",)))
+    answer = ask(
+        """
+        [packages.nat]
+        version = "==1.0"
+        [packages."nat==2.0"]
+        [packages.app]
+        [packages.late]
+        [packages.odd]
+        """,
+        store,
+        settings,
+    )
+    assert answer.faults == {}
+    versions = {name: source.version for name, source in answer.found.items()}
+    assert versions == {"nat": "1.0", "nat==2.0": "2.0", "app": "1.0", "late": "1.0", "odd": "1.0"}
+    assert {source.project for source in answer.found.values()} == {"nat", "app", "late", "odd"}
+    assert answer.found["app"].needs == ("nat==2.0",)
+    assert answer.found["late"].needs == ("nat",)
+    assert answer.found["odd"].needs == (
+        "nat==2.0",
+    )  # as of one version: loading it shows the rest
+
+
+def test_several_versions_of_a_pure_project_are_served_and_needed_each_by_its_own(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
+    index, settings = served
+    for version in ("1.0", "2.0"):
+        index.add("pure", f"pure-{version}-py3-none-any.whl", wheel("pure", version))
+    index.add("app", "app-1.0.tar.gz", sdist("app", "1.0", requires=("pure<2",)))
+    text = '[packages."pure==1.0"]\n[packages."pure==2.0"]\n[packages.app]'
+    answer = ask(text, store, settings)
+    both = [answer.found[name].only_pure for name in ("pure==1.0", "pure==2.0")]
+    assert [(pure.name, pure.version) for pure in both if pure is not None] == [
+        ("pure", "1.0"),
+        ("pure", "2.0"),
+    ]
+    assert [pure.version for pure in answer.found["app"].pure] == ["1.0"]
+    assert ask(text, store, settings, fresh_s=60) == answer
+
+
+def test_a_version_that_is_not_there_is_a_fault_of_that_version_alone(
+    served: tuple[LocalIndex, IndexSettings], store: Store, tmp_path: Path
+):
+    index, settings = served
+    index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0"))
+    (tmp_path / "bar.tar.gz").write_bytes(sdist("bar", "1.0"))
+    answer = ask(
+        """
+        [packages.foo]
+        [packages."foo==9.0"]
+        [packages."bar==1.0"]
+        sdist = "bar.tar.gz"
+        [packages."bar==2.0"]
+        sdist = "bar.tar.gz"
+        """,
+        store,
+        settings,
+        tmp_path,
+    )
+    assert sorted(answer.found) == ["bar==1.0", "foo"]
+    assert {name: fault.code for name, fault in answer.faults.items()} == {
+        "foo==9.0": "WF104",
+        "bar==2.0": "WF105",
+    }
+    assert "expected version 2.0" in answer.faults["bar==2.0"].detail

@@ -140,3 +140,23 @@ def test_speed_and_the_outcome_on_each_base_are_told():
 def test_an_unknown_package_is_an_error_that_says_what_is_known(store: Store):
     with pytest.raises(NoRecordError, match="knows nothing of nix"):
         story.read("nix", store)
+
+
+def test_a_version_is_told_by_its_name_or_as_the_one_that_the_project_has(store: Store):
+    abis = list(catalog.load().abis.values())
+    faults = [
+        Fault(name=name, code="WF102", detail="no sdist", version=version)
+        for name, version in (("foo", "2.0"), ("foo==1.0", "1.0"))
+    ]
+    judged = [judge_fault(fault, abis) for fault in faults]
+    document.write(judged, Matrix(), store.wheelhouse)
+    versions: list[str] = []
+    for text in ("Foo", "foo==2.0", "FOO == 1.0"):
+        package = story.read(text, store).package
+        assert package is not None
+        assert package.project == "foo"
+        versions.append(package.version)
+    assert versions == ["2.0", "2.0", "1.0"]
+    assert "foo 1.0" in text_of(story.read("foo==1.0", store))
+    with pytest.raises(NoRecordError, match=r"It knows: foo, foo==1\.0"):
+        story.read("bar", store)
