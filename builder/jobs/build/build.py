@@ -6,41 +6,31 @@ builder/evidence/build.py has the model of its facts. Its files are the wheels.
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, cached_property, partial
-from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import ROOT, host
+from builder import host
 from builder.distributions.build_tags import add_build_tag
 from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
-from builder.distributions.reproducible import SOURCE_DATE_EPOCH, compare_files, normalize_wheel
-from builder.engine import compiler_cache
-from builder.engine.tasks import Limits
+from builder.distributions.reproducible import compare_files, normalize_wheel
 from builder.errors import InfrastructureError
 from builder.evidence.build import BuildFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
-from builder.jobs.build import cpu_options, network
+from builder.jobs.build import network
 from builder.jobs.build.cache_record import BuildCache, hash_requirements
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import FailedCall, reread_failure, rules_digest
 from builder.jobs.build.output import Expectation
-from builder.jobs.build.own_wheels import (
-    collect_own_wheels,
-    constraints_path,
-    to_container_paths,
-    wheel_hashes,
-)
+from builder.jobs.build.own_wheels import wheel_hashes
+from builder.jobs.build.recipe import Recipe
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement
 from builder.jobs.upstream import take_wheel
-from builder.proxy.crates import CARGO_CONFIGURATION, CARGO_CONFIGURATION_PATH
 from builder.proxy.proxy import SessionReport
 from builder.sources.switches import find_switches
 from builder.store.hashing import digest
@@ -48,62 +38,17 @@ from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.package_names import project_of, table_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from builder.engine.compiler_cache import CompilerCache
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.proxy.cache import FetchedFile
     from builder.proxy.crates import FetchedCrate
-    from builder.sources import UpstreamWheel
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-_INPUTS = "wheelfarm"
-"""The folder, in what is copied into the container, with all that the build is made from."""
-_INPUTS_IN_CONTAINER = "/opt/wheelfarm/inputs"
-"""Where it is moved: out of the project's folder, because the build backend might pack what is in there."""
-_PROJECT_IN_CONTAINER = "/project"  # cibuildwheel's own
-_PYTHON_IN_CONTAINER = "/opt/python/cp39-cp39/bin/python"  # what cibuildwheel itself uses there
-
-UNPACK_PROGRAM = ROOT / "inside" / "stress" / "sdists.py"
-"""The program that unpacks sdists, in containers; it needs nothing but Python's standard library."""
-_CARGO_FILE = "cargo.toml"
-_SAY_PATCH_FAILED = '{ echo "wheelfarm: patch $patch does not apply"; exit 1; }'
-_REPAIR = (
-    cpu_options.SHOW_COMMAND
-    + """
-log=/opt/wheelfarm/repair.log
-if auditwheel repair{options} -w {dest_dir} {wheel} > $log 2>&1
-then cat $log
-elif grep -q "couldn't detect libc" $log
-then auditwheel repair --plat manylinux_2_5_x86_64{options} -w {dest_dir} {wheel}
-else cat $log >&2; exit 1
-fi
-"""
-)
-"""An extension module that needs nothing of the C library need not name it, and then auditwheel cannot tell which it
-is, unless it is asked for a tag. Any is right: without a symbol of the C library there is none that is too new."""
-
-_PLACEHOLDER = "pyproject.toml"
-"""cibuildwheel starts nothing in a folder without such a file. This one is empty, and removed in the container."""
-
-_PARALLELISM_VARIABLES = (
-    "MAX_JOBS",  # setup.py files of PyTorch and what follows its example
-    "CMAKE_BUILD_PARALLEL_LEVEL",  # `cmake --build` (CMake's documentation, environment variables)
-    "CARGO_BUILD_JOBS",  # cargo (The Cargo Book, environment variables)
-    "NPY_NUM_BUILD_JOBS",  # numpy's own build, before it was one of Meson
-)
-_COMPILER_MEMORY_BYTES = 1 << 30
-"""What a C++ compiler may need of a large source; not measured."""
-
 _RESERVE_BYTES = 512 << 20
 """Room that stays free when wheels are put into the store: other jobs write logs and the ledger meanwhile."""
-
-
-@cache
-def _cibuildwheel_version() -> str:
-    # Cached, because the keys of ten thousand builds are made with it.
-    return version("cibuildwheel")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -150,46 +95,8 @@ class _Outcomes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Build:
-    """Compile one package on one base for all its ABIs.
-
-    Attributes:
-        sdist_sha256: hash of the sdist; the store has the file.
-        packages: system packages to install for the build.
-        program_folders: folders of the image to look for programs in, before the usual ones.
-        has_crates: whether cargo is told of the registry of crates that the index proxy passes on.
-        patches: content of each patch, in the order in which they are applied.
-        constraints: which releases of build requirements may be taken (PEP 508).
-        exclude: shared libraries that are not grafted into the wheels.
-        skip: the ABIs that the matrix leaves out, each with its reason.
-        requires: names of packages of the farm that it is built with; their wheels are those for the same base.
-        is_pure: whether its sdist has nothing native, so that a wheel for every Python is taken. From any other sdist
-            that is a build that lost its native part without a word.
-        upstream: upstream's wheels, which stand in where the build makes none.
-        build_tag: what the wheels' names get after the version (PEP 427); empty for nothing.
-    """
-
-    name: str
-    version: str
-    base: str
-    sdist_filename: str
-    sdist_sha256: str
-    abis: tuple[str, ...]
-    packages: tuple[str, ...] = ()
-    program_folders: tuple[str, ...] = ()
-    has_crates: bool = False
-    environment: Mapping[str, str]
-    config_settings: Mapping[str, tuple[str, ...]]
-    constraints: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    patches: tuple[str, ...] = ()
-    skip: Mapping[str, str]
-    timeout_s: int
-    memory_bytes: int
-    requires: tuple[str, ...] = ()
-    is_pure: bool = False
-    upstream: tuple[UpstreamWheel, ...] = ()
-    build_tag: str = ""
+class Build(Recipe):
+    """Compile one package on one base for all its ABIs."""
 
     @cached_property
     def id(self) -> JobId:
@@ -205,54 +112,18 @@ class Build:
 
         return needs
 
-    def settings(self) -> Mapping[str, object]:
-        """Return what can change the result besides the inputs, by names that a person understands."""
-        settings: dict[str, object] = {
-            "sdist": (project_of(self.name), self.version, self.sdist_filename, self.sdist_sha256),
-            "patches": self.patches,
-            "flags": (self.environment, self.config_settings),
-            "apt list": self.packages,
-            "limits": (self.timeout_s, self.memory_bytes),
-            "ABIs": self._selected_abis,
-            "cibuildwheel": _cibuildwheel_version(),
-            "compiler cache": compiler_cache.SETTINGS,
-            "time of every file": SOURCE_DATE_EPOCH,
-        }
-        # Only where it is so: the keys of all other builds were made before there was such a thing.
-        if self.constraints:
-            settings["build constraints"] = self.constraints
-        if self.program_folders:
-            settings["folders of programs"] = self.program_folders
-        if self.has_crates:
-            settings["crates"] = CARGO_CONFIGURATION
-        if self.exclude:
-            settings["libraries left out"] = self.exclude
-        if self.is_pure:
-            settings["pure"] = "the wheel alone"
-        # Only where they are asked for: builds that are on record were made without.
-        if self.upstream:
-            settings["upstream's wheels"] = [asdict(wheel) for wheel in self.upstream]
-        if self.build_tag:
-            settings["build tag"] = self.build_tag
-        return settings
-
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id: the image, and wheels for its ABIs."""
         needs = self.needs
         parts: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
         for name in self.requires:
             role = build_requirement(name)
-            parts[str(needs[role])] = wheel_hashes(inputs[role], self._selected_abis)
+            parts[str(needs[role])] = wheel_hashes(inputs[role], self.selected_abis)
 
         return parts
 
     def key(self, inputs: Inputs) -> str:
         return digest("build", 4, self.settings(), list(self.key_inputs(inputs).values()))
-
-    @property
-    def _selected_abis(self) -> tuple[str, ...]:
-        """The ABIs to build for: all but those that the matrix leaves out."""
-        return tuple(abi for abi in self.abis if abi not in self.skip)
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
         """Build the wheels, and return them with the reason of each failure.
@@ -269,10 +140,12 @@ class Build:
 
         with tools.store.scratch_folder() as scratch:
             project = scratch / "project"
-            self._collect_inputs(project, inputs, tools)
+            self.write_inputs(project, inputs, tools.store)
 
             cache = BuildCache(self.base, self.sdist_sha256, tools.store)
-            own_wheels = [wheel_hashes(inputs[role], self._selected_abis) for role in self._roles]
+            own_wheels = [
+                wheel_hashes(inputs[role], self.selected_abis) for role in self.requirement_roles
+            ]
             folder = scratch / "calls"
             outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
 
@@ -288,11 +161,6 @@ class Build:
             report = outcomes.report
             tools.index.record_lock(self.id, report, better=bool(outcomes.wheels))
             return self._make_result(outcomes, tools)
-
-    @property
-    def _roles(self) -> tuple[str, ...]:
-        """The roles of the builds whose wheels it is built with."""
-        return tuple(map(build_requirement, self.requires))
 
     def _call_for_all(
         self,
@@ -325,7 +193,7 @@ class Build:
         outcomes = _Outcomes()
         # The first call builds all ABIs. At the first that fails, cibuildwheel stops and drops all wheels. Then
         # each of the other ABIs gets a call of its own.
-        pending: list[tuple[str, ...]] = [self._selected_abis] if self._selected_abis else []
+        pending: list[tuple[str, ...]] = [self.selected_abis] if self.selected_abis else []
         while pending:
             abis = pending.pop(0)
             request = self._make_request(abis, image, cache.cache, tools.cpus)
@@ -485,7 +353,7 @@ class Build:
 
     def _fail_all(self, failure: Failure, store: Store) -> Result:
         """Return the result of a build that failed, for all ABIs alike, before cibuildwheel was called."""
-        abis: dict[str, Any] = {abi: {"failure": asdict(failure)} for abi in self._selected_abis}
+        abis: dict[str, Any] = {abi: {"failure": asdict(failure)} for abi in self.selected_abis}
         files = self._stand_in(abis, {}, store)
 
         facts = BuildFacts.check({"abis": abis, "rules": rules_digest(), "limits": {}})
@@ -575,141 +443,6 @@ class Build:
         if tagged == path:
             tools.say(f"{path.name} gets no build tag: there is something odd about its archive")
         return tagged
-
-    def _collect_inputs(self, project: Path, inputs: Inputs, tools: Tools) -> None:
-        """Make the folder that cibuildwheel copies into the container.
-
-        The sdist is in it as it is, with the program that unpacks it there: of what a package brings, nothing is
-        unpacked on this machine.
-
-        Args:
-            project: the folder to make.
-            inputs: of the job.
-            tools: of the job.
-        """
-        files: dict[str, bytes | Path] = {
-            UNPACK_PROGRAM.name: UNPACK_PROGRAM,
-            self._sdist_name: tools.store.file(self.sdist_sha256),
-        }
-        for number, patch in enumerate(self.patches):
-            files[f"patches/{number:03}.patch"] = patch.encode()
-
-        if self.has_crates:
-            files[_CARGO_FILE] = CARGO_CONFIGURATION.encode()
-
-        builds = [inputs[role] for role in self._roles]
-        own_wheels = collect_own_wheels(builds, self._selected_abis, tools.store, self.constraints)
-        for path, content in to_container_paths(own_wheels).items():
-            files[path.removeprefix(f"{_INPUTS_IN_CONTAINER}/")] = content
-
-        for path, content in files.items():
-            target = project / _INPUTS / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, Path):
-                shutil.copyfile(content, target)
-            else:
-                target.write_bytes(content)
-        (project / _PLACEHOLDER).touch()
-
-    @property
-    def _sdist_name(self) -> str:
-        """What the sdist is called in the container: of its own name, only the kind of archive is kept."""
-        return "sdist.zip" if self.sdist_filename.endswith(".zip") else "sdist.tar"
-
-    def _preparation(self) -> str:
-        """Return the commands that put the project in place, before anything of the package runs in the container."""
-        sdist = f"{_INPUTS_IN_CONTAINER}/{self._sdist_name}"
-        program = f"{_INPUTS_IN_CONTAINER}/{UNPACK_PROGRAM.name}"
-        commands = [
-            "set -eu",
-            f"rm {_PLACEHOLDER}",
-            f"mv {_INPUTS} {_INPUTS_IN_CONTAINER}",
-            f"{_PYTHON_IN_CONTAINER} -I -S {program} {sdist} {_PROJECT_IN_CONTAINER}",
-        ]
-        if self.has_crates:
-            folder = PurePosixPath(CARGO_CONFIGURATION_PATH).parent
-            commands += [
-                f"mkdir -p {folder}",
-                f"cp {_INPUTS_IN_CONTAINER}/{_CARGO_FILE} {CARGO_CONFIGURATION_PATH}",
-            ]
-        if self.patches:
-            commands += [
-                f"for patch in {_INPUTS_IN_CONTAINER}/patches/*",
-                'do patch -p1 --batch --forward -i "$patch" || ' + _SAY_PATCH_FAILED,
-                "done",
-            ]
-
-        return "; ".join(commands)
-
-    def _parallelism(self, cpus: float) -> dict[str, str]:
-        """Return variables that tell a build how many compilers to run beside one another.
-
-        Left alone, tools count the CPUs of the machine, of which the container has a part. No result depends on it, so
-        it counts in no key.
-        """
-        by_memory = self.memory_bytes // _COMPILER_MEMORY_BYTES
-        compilers = max(1, min(int(max(cpus, Limits().cpus)), by_memory))
-        return dict.fromkeys(_PARALLELISM_VARIABLES, str(compilers))
-
-    def _repair_command(self) -> str:
-        """Return the command that makes a manylinux wheel of what the build backend made."""
-        options = "".join(f" --exclude {shlex.quote(library)}" for library in self.exclude)
-        return _REPAIR.replace("{options}", options)
-
-    def make_config(
-        self, abis: Sequence[str], image: str, create_arguments: Sequence[str], *, cpus: float = 1.0
-    ) -> dict[str, Any]:
-        """Return cibuildwheel's whole configuration, as the data of a TOML file. The project's own is not read.
-
-        Args:
-            abis: the ABIs to build.
-            image: full name of the image to build in.
-            create_arguments: arguments of `docker create` for the build's container: its limits and its network.
-            cpus: how many CPUs the scheduler gives the build.
-        """
-        config: dict[str, Any] = {
-            "build": [f"{abi}-manylinux_x86_64" for abi in abis],
-            "build-frontend": "uv",
-            "build-verbosity": 1,
-            "manylinux-x86_64-image": image,
-            "container-engine": {
-                "name": "docker",
-                "create-args": list(create_arguments),
-                "disable-host-mount": True,
-            },
-            "environment": {
-                "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
-                "UV_PYTHON_DOWNLOADS": "never",
-                "CCACHE_LOGFILE": cpu_options.LOG_IN_CONTAINER,
-                "PATH": ":".join((*self.program_folders, compiler_cache.PATH)),
-                **self._parallelism(cpus),
-                **self.environment,
-            },
-            "repair-wheel-command": self._repair_command(),
-            "before-all": self._preparation(),
-            "audit-command": "",
-            "test-command": "",
-        }
-
-        if self.config_settings:
-            settings: dict[str, Any] = {}
-            for name, values in self.config_settings.items():
-                settings[name] = list(values) if len(values) > 1 else values[0]
-            config["config-settings"] = settings
-
-        if self.requires or self.constraints:
-            config["overrides"] = [_constrain(abi) for abi in abis]
-
-        return {"tool": {"cibuildwheel": config}}
-
-
-def _constrain(abi: str) -> dict[str, Any]:
-    """Return an override of cibuildwheel's configuration: constraints of an ABI's build, with the farm's own wheels."""
-    return {
-        "select": f"{abi}-*",
-        "inherit": {"environment": "append"},
-        "environment": {"UV_BUILD_CONSTRAINT": constraints_path(abi)},
-    }
 
 
 def _check_room(wheels: Iterable[Path], folder: Path) -> None:

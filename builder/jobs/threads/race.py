@@ -19,10 +19,10 @@ from builder.evidence.audit import read_wheel
 from builder.evidence.base import EvidenceError, MalformedFactsError
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.evidence.race import NO_SDIST, RaceAnswer, RaceFacts, RacePlan
-from builder.jobs.build.build import UNPACK_PROGRAM
 from builder.jobs.build.log import explain
 from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
+from builder.jobs.build.recipe import UNPACK_PROGRAM
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest

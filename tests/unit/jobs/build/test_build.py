@@ -7,7 +7,6 @@ import io
 import sys
 import tarfile
 import threading
-import tomllib
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -619,25 +618,6 @@ def test_patches_and_own_wheels_are_put_into_the_project(
     }
 
 
-@pytest.mark.parametrize("has_crates", [True, False])
-def test_cargo_is_told_of_the_registry_where_there_is_one(
-    tools: Tools, tmp_path: Path, *, has_crates: bool
-):
-    build = make_build(tools, tmp_path, has_crates=has_crates)
-    build._collect_inputs(tmp_path / "project", inputs_of(build), tools)
-    told = tmp_path / "project" / "wheelfarm" / "cargo.toml"
-    assert told.exists() is has_crates
-
-    config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
-    command = "cp /opt/wheelfarm/inputs/cargo.toml /.cargo/config.toml"
-    assert (command in config["before-all"]) is has_crates
-    assert ("crates" in build.settings()) is has_crates
-    if has_crates:
-        assert tomllib.loads(told.read_text())["source"]["crates-io"] == {
-            "replace-with": "wheelfarm"
-        }
-
-
 # --- one call, with a program in the place of the interpreter that runs cibuildwheel ------------------------------------
 
 LIMITS = "wheelfarm-limits: processes-refused=0 memory-kills={kills} memory-peak-bytes=7"
@@ -866,28 +846,6 @@ def test_a_build_that_prints_without_end_is_ended_by_its_time(
     assert call is not None
     assert call.explain(tools.log, "steady")[0].code == "WF203"
     assert tools.log.stat().st_size < log_file.CALL_BYTES
-
-
-def test_constraints_and_libraries_left_out_reach_the_build_and_its_key(
-    tools: Tools, tmp_path: Path
-):
-    plain = make_build(tools, tmp_path)
-    build = make_build(
-        tools, tmp_path, constraints=("setuptools<82",), exclude=("libodbc.so.*", "libpq.so.5")
-    )
-    assert build.key(inputs_of(build)) != plain.key(inputs_of(plain))
-    assert "build constraints" not in plain.settings()
-
-    config = build.make_config(("cp314",), "image", [])["tool"]["cibuildwheel"]
-    environment = config["overrides"][0]["environment"]
-    assert environment["UV_BUILD_CONSTRAINT"].endswith("/own-wheels/cp314.txt")
-    repair = config["repair-wheel-command"]
-    assert "auditwheel repair --exclude 'libodbc.so.*' --exclude libpq.so.5 -w" in repair
-
-    project = tmp_path / "project"
-    build._collect_inputs(project, inputs_of(build), tools)
-    constraints = project / "wheelfarm/own-wheels/cp314t.txt"
-    assert constraints.read_text() == "setuptools<82\n"
 
 
 def test_system_packages_that_exclude_one_another_are_the_packages_fault(
