@@ -5,7 +5,10 @@ Each is read from the client that owns it, so that what works on the host works 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -361,6 +364,29 @@ def max_file_bytes() -> int:
     text = os.environ.get(MAX_FILE_VARIABLE, "")
     mib = int(text) if text.isascii() and text.isdigit() else _MAX_FILE_MIB
     return mib << 20
+
+
+@cache
+def describe_processor() -> str:
+    """Return what compilers that make code for this machine's processor go by: its kind, and a hash of its features.
+
+    `GenuineIntel 6/85/7 1f0c…`; where the kernel does not say, what it calls the machine, `unknown x86_64`.
+    """
+    fields: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        # The first of all processors stands for the others.
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        for line in text.partition("\n\n")[0].splitlines():
+            name, _, value = line.partition(":")
+            fields[name.strip()] = value.strip()
+
+    features = " ".join(sorted(fields.get("flags", fields.get("Features", "")).split()))
+    if not features:
+        return f"unknown {platform.machine()}"
+
+    model = "/".join(fields.get(name, "") for name in ("cpu family", "model", "stepping"))
+    digest = hashlib.sha256(features.encode()).hexdigest()
+    return f"{fields.get('vendor_id', 'unknown')} {model} {digest[:16]}"
 
 
 def is_root() -> bool:

@@ -25,6 +25,7 @@ from builder.config.values import (
     AptPackages,
     BaseName,
     BuildTag,
+    Companion,
     Constraint,
     Duration,
     EnvName,
@@ -152,6 +153,9 @@ class Package(_Strict):
     """ABIs not to build, each with a reason."""
     build_tag: BuildTag | None = Field(default=None, alias="build-tag")
     """Build tag of the wheels that are built (PEP 427): raise it to publish a version that is published once more."""
+    import_after: tuple[Companion, ...] = Field(default=(), alias="import-after")
+    """Packages that must be imported before this one: they are installed beside it and imported first wherever it is
+    tried, such as psycopg for psycopg-c."""
     recipes: tuple[str, ...] = ()
     """Python expressions that make objects of the package, such as `pkg.Table(16)`, to be called by threads."""
     tests: OwnTests = OwnTests()

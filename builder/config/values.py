@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -212,6 +213,17 @@ SharedLibrary = Annotated[
         description="the name that a shared library is loaded by, such as 'libodbc.so.2'",
     ),
 ]
+
+
+def _check_companion(value: str) -> str:
+    """Return a package's name in its canonical form (PEP 503), or raise an error that says what is expected."""
+    try:
+        return canonicalize_name(value, validate=True)
+    except InvalidName:
+        raise ValueError(f"expected a package's name such as 'psycopg', not {value!r}") from None
+
+
+Companion = Annotated[str, AfterValidator(_check_companion)]
 Constraint = Annotated[str, AfterValidator(_check_constraint)]
 Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
 Sha256 = Annotated[str, Field(pattern=_HEX_DIGITS, description="64 hexadecimal digits")]

@@ -61,7 +61,9 @@ class Scope(StrEnum):
         """Return whether packages of a kind are taken on."""
         if self is Scope.ALL:
             return kind is not Kind.EMPTY
-        return kind is Kind.NATIVE or (kind is Kind.SPEEDUPS and self is Scope.SPEEDUPS)
+        # Where only the build can tell, it is built.
+        may_be_native = kind in {Kind.NATIVE, Kind.UNKNOWN}
+        return may_be_native or (kind is Kind.SPEEDUPS and self is Scope.SPEEDUPS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

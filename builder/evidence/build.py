@@ -153,6 +153,9 @@ class BuildFacts(Facts):
     cpu_options: Many[str] = ()
     """How compilers were told to make code for the processor of the machine that built: `-march=native for src/a.c`."""
 
+    processor: str = ""
+    """The processor that its wheels were compiled for, where that is so; empty where they are for any."""
+
     fetched: Many[FetchedFile] = ()
     """Files it took from the package index, in the order it asked for them."""
 

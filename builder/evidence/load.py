@@ -231,6 +231,9 @@ class LoadAnswer(WheelLoad):
     index: str
     """Address of the index it was installed from."""
 
+    after: Many[str] = ()
+    """Packages that were installed beside it and imported first."""
+
 
 class LoadAnswers(Facts):
     """What builder/inside/load/ answers: an array."""

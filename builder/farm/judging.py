@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from builder.config import catalog
 from builder.config.matrix import select_thread_target
 from builder.evidence.audit import AuditFacts
@@ -15,11 +17,12 @@ from builder.judge.stages import PackageEvidence
 from builder.judge.wheel.installs import Owners
 from builder.plan.packages import PackageJobs, group_by_package
 from builder.store.job_ids import JobKind
+from builder.untrusted.names import UntrustedNameError, parse_requirement
 from builder.untrusted.package_names import project_of
 from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from builder.config.catalog import Abi
     from builder.config.matrix import Matrix
@@ -41,10 +44,12 @@ class _Known:
     Attributes:
         owners: who in the run brings which packages and modules.
         past_builds: what builds of it in earlier runs came to, by ABI.
+        extra_of: packages of the run that name it in one of their extras.
     """
 
     owners: Owners
     past_builds: Mapping[str, PastBuild]
+    extra_of: tuple[str, ...] = ()
 
 
 def judge_packages(
@@ -70,11 +75,16 @@ def judge_packages(
     abis = [catalog_tables.abis[name] for name in matrix.abis]
     judged = [judge_fault(fault, abis) for fault in resolved.faults.values()]
 
+    extras = find_extras(resolved.found.values())
     jobs_by_package = group_by_package(evidence)
     owners = Owners.collect(_iter_audited(evidence))
     for source in resolved.found.values():
         jobs = jobs_by_package.get(source.name, PackageJobs())
-        known = _Known(owners=owners, past_builds=(past_builds or {}).get(source.name, {}))
+        known = _Known(
+            owners=owners,
+            past_builds=(past_builds or {}).get(source.name, {}),
+            extra_of=tuple(extras.get(source.project, ())),
+        )
         judged.append(_judge_guarded(matrix, source, jobs, evidence, abis, known))
 
     matrix_positions = {name: position for position, name in enumerate(matrix.packages)}
@@ -83,6 +93,26 @@ def judge_packages(
         return matrix_positions.get(package.name, len(matrix_positions)), package.name
 
     return tuple(sorted(judged, key=sort_key))
+
+
+def find_extras(sources: Iterable[Source]) -> dict[str, list[str]]:
+    """Return by package those whose metadata names it in an extra: `psycopg-c; extra == "c"` of psycopg."""
+    extras: dict[str, list[str]] = {}
+    for source in sources:
+        for text in source.requires:
+            # Most requirements are of no extra, and parsing them takes time.
+            if "extra" not in text:
+                continue
+            try:
+                requirement = parse_requirement(text)
+            except UntrustedNameError:
+                continue  # what is wrong with it is said where it is resolved
+            if requirement.marker is not None and "extra ==" in str(requirement.marker):
+                named = extras.setdefault(canonicalize_name(requirement.name), [])
+                if source.project not in named:
+                    named.append(source.project)
+
+    return extras
 
 
 def _judge_guarded(
@@ -99,7 +129,12 @@ def _judge_guarded(
     """
     try:
         collected = _collect_evidence(matrix, source, jobs, evidence)
-        collected = replace(collected, owners=known.owners, past_builds=known.past_builds)
+        collected = replace(
+            collected,
+            owners=known.owners,
+            past_builds=known.past_builds,
+            extra_of=known.extra_of,
+        )
         return judge_package(collected, abis)
     except Exception as error:  # that is the guard
         detail = clean_line(f"{type(error).__name__}: {error}", _MAX_DETAIL)
@@ -172,4 +207,5 @@ def _collect_evidence(
         remedies={base: evidence[jobs.remedies[base]] for base in built_on},
         system=apt_packages,
         excluded=() if settings is None else settings.exclude,
+        after=() if settings is None else settings.import_after,
     )

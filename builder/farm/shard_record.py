@@ -182,6 +182,7 @@ class _Source(_Strict):
     circle: _Names = ()
     held: _Text = ""
     is_pure: bool = False
+    doubt: _Text = ""
     take_from: From = "sdist"
     wheels: Annotated[tuple[_UpstreamWheel, ...], Field(max_length=_MAX_ITEMS)] = ()
     lacking: Annotated[tuple[tuple[AbiName, _Text], ...], Field(max_length=_MAX_ITEMS)] = ()

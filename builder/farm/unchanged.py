@@ -109,7 +109,9 @@ def fingerprint_inputs(
         # `repr` names every field of a source, at a fraction of what JSON takes.
         packages[name] = digest_text(f"{source!r} {settings_text} {patches.get(name)!r}")
 
-    common = digest(farm_digest(), common_settings, effort, hash_files(matrix))
+    # Wheels that were compiled for another machine's processor are built anew.
+    machine = host.describe_processor()
+    common = digest(farm_digest(), common_settings, effort, hash_files(matrix), machine)
     return RunInputs(common=common, packages=packages)
 
 

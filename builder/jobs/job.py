@@ -126,8 +126,8 @@ class ImageJob(Protocol):
 class RereadableJob(Protocol):
     """A job part of whose result is read from its log, by rules that may change after it was recorded."""
 
-    def reread(self, evidence: Evidence, store: Store) -> Evidence:
-        """Return recorded evidence as today's rules read the log. Runs nothing."""
+    def reread(self, evidence: Evidence, store: Store) -> Evidence | None:
+        """Return recorded evidence as today's rules read the log; None where it does not hold here. Runs nothing."""
 
 
 @runtime_checkable
@@ -196,7 +196,8 @@ def recorded_lookup(store: Store) -> Callable[[Job, str], Evidence | None]:
 def _reread(job: Job, recorded: Evidence | None, store: Store) -> Evidence | None:
     """Return recorded evidence as today's rules read its log.
 
-    None where nothing was recorded, or where the facts have a version that this farm cannot read.
+    None where nothing was recorded, where the facts have a version that this farm cannot read, or where they do not
+    hold on this machine.
     """
     if recorded is None or not is_readable(recorded):
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder import index
 from builder.distributions.tags import runs_on
@@ -51,6 +51,7 @@ class Load:
         requires: packages of the farm that must be installed with it; their wheels were built on the same base.
         pure: pure-Python wheels that must be installed with it.
         packages: system packages that they need.
+        after: names of packages that are installed beside it and imported before it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Load:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
     packages: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> JobId:
@@ -80,12 +82,16 @@ class Load:
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        return {
+        settings: dict[str, object] = {
             CONTAINER_CODE: programs_digest(_PROGRAM.package),
             "pure wheels": [wheel.sha256 for wheel in self.pure],
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "glibc of the base": self.base.glibc,
         }
+        # Only where it is so: the keys of all other loads were made before there was such a thing.
+        if self.after:
+            settings["imported first"] = self.after
+        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id: the image, and all wheels of builds."""
@@ -201,11 +207,14 @@ class Load:
             )
         return answers
 
-    def _request_item(self, abi: Abi) -> dict[str, str]:
+    def _request_item(self, abi: Abi) -> dict[str, Any]:
         """Return the part of the request that is about one ABI: what to install, from where, with which interpreter."""
-        return {
+        item: dict[str, Any] = {
             "abi": abi.name,
             "python": abi.python,
             "requirement": f"{project_of(self.name)}=={self.version}",
             "index": f"file:///farm/{abi.name}/simple/",
         }
+        if self.after:
+            item["after"] = list(self.after)
+        return item

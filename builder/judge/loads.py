@@ -5,6 +5,8 @@ Why each of them forces the verdict it does, or none: docs/decisions/0007-load-c
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -14,7 +16,7 @@ from builder.judge.findings import Finding
 from builder.judge.location import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from builder.evidence.load import (
         AbiLoad,
@@ -29,11 +31,17 @@ if TYPE_CHECKING:
     from builder.verdicts.codes import FindingCode
 
 _FRAMES_SHOWN = 3  # the innermost ones: below them is the interpreter
+_NEEDS_ANOTHER_FIRST = re.compile(
+    r"\b(?P<module>[A-Za-z_][\w.]{0,60})(?: (?:package|module|library))?"
+    r" (?:should|must|has to|have to|needs to) be imported (?:before|first)"
+    r"|\bimport (?P<other_module>[A-Za-z_][\w.]{0,60}) (?:before|first)\b"
+)
+"""How packages say that another one has to be imported before them: psycopg-c does in the first form."""
 _IGNORED_MODULES = frozenset({"_tkinter", "tkinter"})
 """Parts of the standard library that the farm's interpreters, as Debian's, do without: no package lacks them."""
 
 
-def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
+def judge_load(load: AbiLoad, name: str, extra_of: Sequence[str] = ()) -> Iterator[Finding]:
     """Yield findings from loading one wheel on one base: installing it and importing its modules.
 
     Nothing is yielded where the wheel does not claim to run on the base. Where a dependency has no wheel, only that is
@@ -42,6 +50,7 @@ def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
     Args:
         load: what the load job recorded of the wheel on that base.
         name: the package.
+        extra_of: packages that name it in one of their extras.
     """
     if not load.claimed:
         return  # the wheel's tags do not promise to run on this base
@@ -55,7 +64,10 @@ def judge_load(load: AbiLoad, name: str) -> Iterator[Finding]:
     if load.install is not None:
         yield Finding(code="WF401", detail=load.install, where=name)
 
-    yield from _judge_probes(load, canonicalize_name(name))
+    for finding in _judge_probes(load, canonicalize_name(name)):
+        is_import_error = finding.code == "WF402"
+        remedy = _suggest_companion(finding.detail, name, extra_of) if is_import_error else ""
+        yield replace(finding, remedy=remedy or finding.remedy)
     for native, declaration in _native_modules(load.modules).items():
         yield from _judge_declaration(native, declaration)
     yield from _judge_gil_claims(load)
@@ -126,6 +138,29 @@ def _judge_import(
         if code is not None:
             after = "" if probe.after is None else f" (not after {probe.after}, which imports it)"
             yield Finding(code=code, detail=f"importing {name}: {probe.error}{after}", where=name)
+
+
+def _suggest_companion(error: str, name: str, extra_of: Sequence[str]) -> str:
+    """Return the remedy for a package that can be imported after another one only; empty where nothing says so.
+
+    Args:
+        error: the exception, which names the other one if it is an honest one.
+        name: the package.
+        extra_of: packages that name it in one of their extras.
+    """
+    match = _NEEDS_ANOTHER_FIRST.search(error)
+    if match is not None:
+        named = canonicalize_name(match["module"] or match["other_module"])
+        if named != canonicalize_name(name):
+            return f'try `import-after = ["{named}"]` in [packages.{name}], which imports {named} first'
+    if extra_of:
+        other = extra_of[0]
+        return (
+            f"read the exception; {other} has it as an extra: where it works after that alone,"
+            f' `import-after = ["{other}"]` in [packages.{name}] imports {other} first'
+        )
+
+    return ""
 
 
 def _choose_import_code(

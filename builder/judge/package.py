@@ -192,7 +192,13 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
         abi=abi.name,
         verdict=verdict,
         reason=_choose_reason(
-            verdict, findings, wheels, loaded_on, coverage, is_pure=is_pure and source.is_pure
+            verdict,
+            findings,
+            wheels,
+            loaded_on,
+            coverage,
+            is_pure=is_pure and source.is_pure,
+            after=evidence.after,
         ),
         wheels=wheels,
         findings=findings,
@@ -324,6 +330,7 @@ def _choose_reason(
     coverage: ThreadCoverage,
     *,
     is_pure: bool,
+    after: Sequence[str] = (),
 ) -> str:
     """Return one sentence on why the verdict is what it is.
 
@@ -337,7 +344,9 @@ def _choose_reason(
         return f"{first.kind.title}: {first.detail}{more_clause}"
 
     kind = "pure Python, " if is_pure else ""
-    reason = f"{kind}{_describe_wheels(wheels)}, imports on {', '.join(loaded_on) or 'no base'}"
+    after_clause = f", after {', '.join(after)}" if after else ""
+    bases = ", ".join(loaded_on) or "no base"
+    reason = f"{kind}{_describe_wheels(wheels)}, imports on {bases}{after_clause}"
     if verdict is Verdict.UNPROVEN:
         return f"{reason}, GIL stays off; {_describe_coverage(coverage)}"
     if coverage.is_sufficient:

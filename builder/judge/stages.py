@@ -62,6 +62,8 @@ class PackageEvidence:
         system: system packages the matrix has for it, by base it is built on.
         owners: who in the run brings which packages and modules.
         excluded: shared libraries that the matrix leaves to the system.
+        after: packages that are imported before it wherever it is tried.
+        extra_of: packages of the run that name it in one of their extras.
         past_builds: by ABI, what building the same sdist came to in earlier runs, where upstream has no wheel.
     """
 
@@ -79,6 +81,8 @@ class PackageEvidence:
     system: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     owners: Owners = field(default_factory=Owners)
     excluded: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    extra_of: tuple[str, ...] = ()
     past_builds: Mapping[str, PastBuild] = field(default_factory=dict)
 
 
@@ -232,6 +236,9 @@ def judge_builds(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> It
     if source.circle:
         detail = " needs ".join(source.circle)
         yield Finding(code="WF110", detail=detail, where="build requirements")
+
+    if source.doubt:
+        yield Finding(code="WF226", detail=source.doubt, where="source")
 
     if abi.name in evidence.skip:
         yield Finding(code="WF209", detail=evidence.skip[abi.name], where="matrix.toml")
@@ -493,7 +500,7 @@ def judge_loads(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Ite
         if abi_load is None:
             continue  # no wheel of this ABI was loaded
 
-        for finding in judge_load(abi_load, evidence.source.project):
+        for finding in judge_load(abi_load, evidence.source.project, evidence.extra_of):
             yield replace(finding, bases=(base,), log=load.log)
 
 

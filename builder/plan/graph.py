@@ -266,6 +266,7 @@ class _Planner:
                         requires=requires,
                         pure=source.pure,
                         packages=packages,
+                        after=self._find_companions(name),
                     )
 
     def iter_thread_jobs(
@@ -368,6 +369,7 @@ class _Planner:
             requires=self._own(source.needs),
             pure=source.pure,
             packages=self._run_packages(source, build.base),
+            after=self._find_companions(build.name),
         )
 
     def _exercise_job(self, build: Build, abi: Abi, effort: Effort) -> Exercise:
@@ -387,6 +389,7 @@ class _Planner:
             requires=self._own(source.needs),
             pure=source.pure,
             packages=self._run_packages(source, build.base),
+            after=self._find_companions(build.name),
         )
 
     def _speed_job(self, build: Build, abi: Abi, seconds: float) -> Speed:
@@ -408,6 +411,7 @@ class _Planner:
             requires=self._own(source.needs),
             pure=source.pure,
             packages=self._run_packages(source, build.base),
+            after=self._find_companions(build.name),
         )
 
     def _speed_abis(self, free_threaded: Abi) -> tuple[Abi, ...]:
@@ -426,6 +430,11 @@ class _Planner:
             names.update(package.run_packages(self.catalog.bases[base]))
 
         return tuple(sorted(names))
+
+    def _find_companions(self, name: str) -> tuple[str, ...]:
+        """Return the packages that must be imported before a package."""
+        package = self.matrix.packages.get(name)
+        return () if package is None else package.import_after
 
     def _own(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return those of some packages that the farm builds itself; the others come from the index."""

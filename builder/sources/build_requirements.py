@@ -17,6 +17,7 @@ from builder.sources.markers import marker_applies
 from builder.sources.model import Source, Sources
 from builder.untrusted.names import UntrustedNameError, parse_requirement
 from builder.untrusted.reading import parse_toml
+from builder.untrusted.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ _MAX_BYTES = 1 << 20
 """Largest pyproject.toml that is read: it is written by hand, so far above any; not measured."""
 
 
+_MAX_BACKEND_CHARS = 100  # of the name of a module; it ends up in a finding
 _MAX_REQUIREMENTS = 1000
 """Build requirements that are looked at, of one sdist: a handful is usual."""
 
@@ -280,6 +282,18 @@ def parse_build_requirements(pyproject: bytes) -> tuple[str, ...]:
         return ()
     stated = tuple(item for item in requires if isinstance(item, str))
     return stated[:_MAX_REQUIREMENTS]
+
+
+def parse_build_backend(pyproject: bytes) -> str:
+    """Return `build-system.build-backend` of a pyproject.toml, cleaned; empty where it names none or is none."""
+    try:
+        project = parse_toml(pyproject, "pyproject.toml")
+    except ValueError:
+        return ""  # its build fails, and says why
+
+    build_system = project.get("build-system")
+    backend = build_system.get("build-backend") if isinstance(build_system, dict) else None
+    return clean_line(backend, _MAX_BACKEND_CHARS) if isinstance(backend, str) else ""
 
 
 def _read_pyproject(sdist: Path, filename: str) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from builder.distributions.members import NotAnSdistError, iter_members
-from builder.sources.build_requirements import parse_build_requirements
+from builder.sources.build_requirements import parse_build_backend, parse_build_requirements
 from builder.sources.errors import UnusableFileError
 from builder.untrusted.names import UntrustedNameError, parse_requirement
 
@@ -53,6 +54,25 @@ _EXTENSION_SETTINGS = re.compile(
 )
 """What pyproject.toml has where extension modules are described there."""
 
+_PURE_BACKENDS = frozenset(
+    {"flit_core", "flit", "hatchling", "poetry", "pdm", "uv_build", "whey", "jupyter_packaging"}
+)
+"""Build backends (PEP 517) that make a pure wheel unless a program of the project's own is named, by their package."""
+
+_SETUPTOOLS = "setuptools"
+
+_OWN_BUILD_PROGRAMS = re.compile(
+    rb"^\s*(?:backend-path\s*=|\[+tool\.hatch\.build\.(?:targets\.wheel\.)?hooks\.custom\b"
+    rb"|\[tool\.poetry\.build\]|\[tool\.pdm\.build\.(?:hooks|run-setuptools)|run-setuptools\s*=|build\s*=\s*[\"'][^\"']*\.py[\"'])",
+    re.MULTILINE,
+)
+"""Where a pyproject.toml names a program of the project's own that takes part in the build."""
+
+_DECISIONS = re.compile(
+    rb"\b(?:cmdclass|distclass|has_ext_modules|exec|execfile|runpy|subprocess|import_module|__import__|environ|getenv)\b|\*\*\s*[A-Za-z_]"
+)
+"""What a setup.py does that decides more than a call of `setup` with plain arguments tells."""
+
 _TEXT_BYTES = 1 << 20
 """Most that is read of setup.py and pyproject.toml: they are written by hand, so far above any; not measured."""
 
@@ -73,8 +93,23 @@ class Kind(StrEnum):
     """Extension modules, and a pure wheel for where those do not fit."""
     PROGRAM = "program"
     """A wheel for a platform that serves every Python: a program, or a library that Python does not import."""
+    UNKNOWN = "cannot tell"
+    """An sdist of which only its build tells whether it makes extension modules."""
     EMPTY = "empty"
     """No file that can be used."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SdistKind:
+    """What an sdist makes, as far as its files tell.
+
+    Attributes:
+        kind: `NATIVE`, `PURE` or `UNKNOWN`.
+        doubt: why only its build can tell, where it is `UNKNOWN`.
+    """
+
+    kind: Kind
+    doubt: str = ""
 
 
 def wheel_tags(filename: str) -> frozenset[Tag]:
@@ -90,7 +125,7 @@ def wheel_tags(filename: str) -> frozenset[Tag]:
 def classify_release(release: Release, index: Index, store: Store) -> Kind:
     """Return what kind of files a release brings, judged by its wheels' names.
 
-    Without wheels the sdist's list of files decides: native if it has sources of native code, otherwise pure.
+    Without wheels the files of the sdist decide (`classify_sdist`).
 
     Raises:
         NoIndexAnswerError: the index does not answer.
@@ -107,8 +142,7 @@ def classify_release(release: Release, index: Index, store: Store) -> Kind:
         return Kind.EMPTY
 
     sdist = store.file(index.download(release.sdist))
-    is_native = holds_native_sources(sdist, release.sdist.filename)
-    return Kind.NATIVE if is_native else Kind.PURE
+    return classify_sdist(sdist, release.sdist.filename).kind
 
 
 def _classify_wheels(tags: set[Tag], *, has_pure: bool) -> Kind:
@@ -126,6 +160,47 @@ def _classify_wheels(tags: set[Tag], *, has_pure: bool) -> Kind:
     if has_extensions or is_for_cpython:
         return Kind.NATIVE
     return Kind.PROGRAM
+
+
+def classify_sdist(path: Path, filename: str) -> SdistKind:
+    """Return what an sdist makes: by its sources, or by how it is built; where neither tells, that nobody can tell.
+
+    Args:
+        path: where the sdist is.
+        filename: what it is called, which tells its format.
+
+    Raises:
+        UnusableFileError: it is no archive.
+    """
+    if holds_native_sources(path, filename):
+        return SdistKind(kind=Kind.NATIVE)
+
+    doubt = ""
+    for member in iter_members(path, filename):
+        if member.is_top_file("pyproject.toml") or member.is_top_file("setup.py"):
+            doubt = doubt or _find_doubt(member)
+
+    return SdistKind(kind=Kind.UNKNOWN if doubt else Kind.PURE, doubt=doubt)
+
+
+def _find_doubt(member: Member) -> str:
+    """Return why a setup.py or pyproject.toml may make native code although it names none; empty where it does not."""
+    file_name = member.name.rpartition("/")[2]
+    if member.size > _TEXT_BYTES:
+        return f"its {file_name} is too large to be read"
+
+    content = member.read(_TEXT_BYTES)
+    if file_name == "setup.py":
+        match = _DECISIONS.search(content)
+        return "" if match is None else f"its setup.py decides: `{match[0].decode().strip()}`"
+
+    backend = parse_build_backend(content)
+    root = backend.partition(".")[0]
+    if root and root != _SETUPTOOLS and root not in _PURE_BACKENDS:
+        return f"its build backend is {backend}"
+    if _OWN_BUILD_PROGRAMS.search(content):
+        return "its pyproject.toml names a program of its own that takes part in the build"
+    return ""
 
 
 def holds_native_sources(path: Path, filename: str) -> bool:

@@ -70,7 +70,8 @@ class Source:
         has_crates: whether this machine has a registry of crates for a build with Rust.
         circle: packages each of which needs the next to be built, itself first and last, if so.
         held: what newer release the cool-down holds back, and until when; empty where it holds none.
-        is_pure: its sdist has no sources of native code, so that its build is to make a wheel for every Python.
+        is_pure: its sdist shows no native code, so that a wheel for every Python is a right outcome of its build.
+        doubt: why only the build can tell whether there is native code, where that is so.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Source:
     circle: tuple[str, ...] = ()
     held: str = ""
     is_pure: bool = False
+    doubt: str = ""
     take_from: From = "sdist"
     wheels: tuple[UpstreamWheel, ...] = ()
     lacking: tuple[tuple[str, str], ...] = ()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from builder.config import catalog
 from builder.distributions.metadata import NotADistributionError, wheel_metadata
 from builder.sources.hashes import HashMismatchError, check_hash, explain_hash
-from builder.sources.kind import Kind, classify_release
+from builder.sources.kind import Kind, classify_release, classify_sdist
 from builder.sources.model import Fault, Pure, Source, UpstreamWheel
 from builder.sources.upstream import choose_wheel, explain_lack, find_offers
 from builder.untrusted.names import parse_wheel_name
@@ -88,9 +88,13 @@ class ReleaseFiles:
         except HashMismatchError as error:
             return Fault(name=name, code="WF103", detail=str(error), version=version)
 
-        is_pure = bool(files.sdist) and (
-            classify_release(release, self._index, self._store) is Kind.PURE
-        )
+        is_pure, doubt = False, ""
+        if files.sdist and release.wheels:
+            is_pure = classify_release(release, self._index, self._store) is Kind.PURE
+        elif files.sdist:
+            sdist_kind = classify_sdist(self._store.file(files.sdist_sha256), files.sdist)
+            is_pure = sdist_kind.kind is not Kind.NATIVE
+            doubt = sdist_kind.doubt
         if is_pure and not release.wheels:
             # Upstream has no wheel that could be taken, and there is nothing native that could come out otherwise.
             take_from = "sdist"
@@ -108,6 +112,7 @@ class ReleaseFiles:
             lacking=files.lacking,
             offers=self._find_offers(name, release, releases if files.lacking else ()),
             is_pure=is_pure,
+            doubt=doubt,
         )
 
     def _find_offers(

@@ -21,7 +21,7 @@ from builder.sources.cool_down import find_held
 from builder.sources.guard import describe_trouble, make_fault
 from builder.sources.hashes import explain_hash
 from builder.sources.http import MAX_PARALLEL
-from builder.sources.kind import holds_native_sources
+from builder.sources.kind import Kind, classify_sdist
 from builder.sources.model import MAX_NEEDED, Fault, Pure, Source, Sources
 from builder.sources.patches import read_patch_texts
 from builder.sources.python_caps import allows_python, describe_exclusion, lifts_cap
@@ -287,6 +287,7 @@ class _Resolver:
         if exclusion:
             return Fault(name=name, code="WF107", detail=exclusion, version=str(version))
 
+        sdist_kind = classify_sdist(path, path.name)
         return Source(
             name=name,
             version=str(version),
@@ -294,7 +295,8 @@ class _Resolver:
             filename=filename,
             sha256=sha256,
             requires=tuple(metadata.get("requires_dist", ())),
-            is_pure=not holds_native_sources(path, path.name),
+            is_pure=sdist_kind.kind is not Kind.NATIVE,
+            doubt=sdist_kind.doubt,
         )
 
     def _find_index_source(self, name: str, package: Package) -> Source | Fault:
@@ -374,6 +376,10 @@ class _Resolver:
         """
         try:
             root = self._make_candidate(source)
+            package = self._matrix.packages.get(source.name)
+            if package is not None:
+                # What has to be imported first has to be there, whatever the metadata says.
+                root = replace(root, requires=(*source.requires, *package.import_after))
             closure = resolve_closure(root, self._pinned, self._index, self._python)
             _check_count(closure)
             needs = self._classify_needs(source, closure)

@@ -42,6 +42,13 @@ sdist = "hashed-1.0.tar.gz"
 sdist = "rusted-1.0.tar.gz"
 [packages.talkative]
 sdist = "talkative-1.0.tar.gz"
+[packages.early]
+sdist = "early-1.0.tar.gz"
+[packages.late]
+sdist = "late-1.0.tar.gz"
+import-after = ["early"]
+[packages.latealone]
+sdist = "latealone-1.0.tar.gz"
 """
 )
 
@@ -78,6 +85,21 @@ def setup(extension: str, more: str = "", before: str = "") -> str:
 
 ABI3 = 'options={} if sysconfig.get_config_var("Py_GIL_DISABLED") else {"bdist_wheel": {"py_limited_api": "cp39"}}'
 TALK = "import sys\nfor _ in range(400):\n    sys.stderr.write('warning: of no importance, by a compiler\\n' * 1500)\n"
+
+LATE = (
+    "import sys\nif 'early' not in sys.modules:\n"
+    "    raise ImportError('the early package should be imported before {0}')\nfrom {0} import _core\n"
+)
+
+
+def make_late(name: str) -> dict[str, str]:
+    """Return a package that can be imported after another one only."""
+    return {
+        "setup.py": setup(f'"{name}._core", ["m.c"]', f', packages=["{name}"]'),
+        "m.c": module("_core"),
+        f"{name}/__init__.py": LATE.format(name),
+    }
+
 
 PACKAGES: dict[str, dict[str, str]] = {
     # Nothing of the C library is used, so the linker leaves it out: auditwheel cannot tell which it is.
@@ -145,6 +167,9 @@ PACKAGES: dict[str, dict[str, str]] = {
             "answer = ctypes.CDLL(str(_path)).answer\nassert answer() == 42\n"
         ),
     },
+    "early": {"setup.py": setup('"early", ["m.c"]'), "m.c": module("early")},
+    "late": make_late("late"),
+    "latealone": make_late("latealone"),
     "talkative": {
         "setup.py": setup('"talkative", ["m.c"]', before=TALK),
         "m.c": module("talkative"),
@@ -199,6 +224,9 @@ def codes(abi: Mapping[str, Any]) -> set[str]:
         ("hashed", "compatible", "gil-required", set()),
         ("rusted", "compatible", "unproven", set()),
         ("talkative", "compatible", "unproven", set()),
+        ("early", "compatible", "unproven", set()),
+        ("late", "compatible", "unproven", set()),
+        ("latealone", "import-failure", "import-failure", {"WF402"}),
     ],
 )
 def test_each_kind_has_the_right_outcome(
@@ -209,12 +237,19 @@ def test_each_kind_has_the_right_outcome(
     verdicts = (abis["cp314"]["verdict"], abis["cp314t"]["verdict"])
     assert verdicts == (cp314, cp314t), reasons
     assert told <= codes(abis["cp314"])
-    assert not {"WF402", "WF315"} & codes(abis["cp314"])
+    assert not ({"WF402", "WF315"} - told) & codes(abis["cp314"])
 
 
 def test_what_setuptools_lost_has_a_remedy_that_works(done: Workshop):
     (finding, *_) = done.verdicts()["oldtools"]["abis"]["cp314"]["findings"]
     assert 'build-constraints = ["setuptools<82"]' in finding["remedy"]
+
+
+def test_a_package_that_asks_for_another_one_first_is_told_the_key(done: Workshop):
+    (finding, *_) = done.verdicts()["latealone"]["abis"]["cp314"]["findings"]
+    assert 'import-after = ["early"]' in finding["remedy"]
+    late = done.verdicts()["late"]["abis"]["cp314"]
+    assert late["reason"].endswith("after early")
 
 
 def test_the_log_of_a_build_that_prints_more_than_fits_is_cut(done: Workshop):

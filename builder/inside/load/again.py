@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import gc
 import sys
-from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from . import loaders
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def main() -> None:
@@ -19,7 +22,9 @@ def main() -> None:
     """
     request, witness = loaders.begin()
     witness.write({"begin": "everything for the first time"})
-    imported_modules = [name for name in loaders.list_modules(request) if try_import(name) is None]
+    imported_modules = [
+        name for name in loaders.list_modules(request) if try_import(request, name) is None
+    ]
 
     roots = loaders.list_roots(request)
     for name in [*sys.modules]:
@@ -29,7 +34,7 @@ def main() -> None:
 
     for name in imported_modules:
         witness.write({"begin": name})
-        error = try_import(name)
+        error = try_import(request, name)
         line = {"module": name}
         if error:
             line["error"] = error
@@ -37,10 +42,10 @@ def main() -> None:
     witness.close()
 
 
-def try_import(name: str) -> str | None:
+def try_import(request: Mapping[str, Any], name: str) -> str | None:
     """Import a module; return the exception as text, or None where it was imported."""
     try:
-        import_module(name)
+        loaders.import_asked(request, name)
     except BaseException as error:
         return loaders.describe_error(error)
 

@@ -38,7 +38,7 @@ def find_distribution(site: str, requirement: str) -> Distribution | None:
 
     Args:
         site: the folder that it is installed in.
-        requirement: `NAME==VERSION`.
+        requirement: `NAME==VERSION`, or the name alone.
     """
     wanted = _normalize(requirement.partition("==")[0])
     found = [distribution for name, distribution in list_distributions(site) if name == wanted]

@@ -28,9 +28,7 @@ CONDITIONS = {
 }
 
 
-def import_modules(
-    python: str, site: str, tops: dict[str, bool], natives: list[str]
-) -> dict[str, Any]:
+def import_modules(python: str, request: dict[str, Any], tops: dict[str, bool]) -> dict[str, Any]:
     """Import a distribution's modules plainly, then everything under the stricter conditions.
 
     Plainly imported are the top-level modules, each in a process of its own, and those native modules that were not
@@ -39,11 +37,10 @@ def import_modules(
 
     Args:
         python: the interpreter.
-        site: folder that the distribution is installed in.
-        tops: its top-level modules, each with whether it is native.
-        natives: its native modules.
+        request: the request of a probe, without the modules: `site`, `tops`, `natives`, perhaps `after`.
+        tops: the distribution's top-level modules, each with whether it is native.
     """
-    request: dict[str, Any] = {"site": site, "tops": [*tops], "natives": natives}
+    natives: list[str] = request["natives"]
     probes = [probe_module(python, request, name, native=native) for name, native in tops.items()]
 
     importable = []
@@ -61,7 +58,8 @@ def import_modules(
 
     facts: dict[str, Any] = {"modules": probes}
     if importable:
-        facts |= import_strictly(python, {"site": site, "tops": importable, "natives": reachable})
+        strict = {**request, "tops": importable, "natives": reachable}
+        facts |= import_strictly(python, strict)
 
     return facts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ..supervise.accounts import Account
 from ..supervise.folders import open_folder
@@ -15,7 +16,7 @@ _TESTS = r"/tests?/"
 """Folders, as a regular expression, that no import of an application needs: half of what numpy and scipy have."""
 
 
-def install(item: dict[str, str], site: str, account: Account, *options: str) -> str | None:
+def install(item: dict[str, Any], site: str, account: Account, *options: str) -> str | None:
     """Install a requirement and what it depends on, from wheels alone; return what went wrong, or None.
 
     Args:
@@ -27,7 +28,7 @@ def install(item: dict[str, str], site: str, account: Account, *options: str) ->
     command = [
         item["python"], "-s", "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
         "--disable-pip-version-check", "--no-compile", "--only-binary", ":all:", "--target", site,
-        "--index-url", item["index"], *options, item["requirement"],
+        "--index-url", item["index"], *options, item["requirement"], *item.get("after", ()),
     ]  # fmt: skip
     exit_code, printed = run_as(account, command, _INSTALL_TIMEOUT_S)
     if exit_code is None:

@@ -2,9 +2,10 @@
 
 Usage: python -m inside.load REQUEST.json OUTPUT.json
 
-The request is a list of `{"abi", "python", "requirement", "index"}`. For each, the requirement is installed from the
-index into a folder of its own, and what it brought is imported in processes of their own: plainly by probe.py, and
-where that works under stricter conditions by the other programs beside this one. At most two processes run at once.
+The request is a list of `{"abi", "python", "requirement", "index"}`, some with `after`, the names of distributions to
+install beside the requirement and to import before it. For each, the requirement is installed from the index into a
+folder of its own, and what it brought is imported in processes of their own: plainly by probe.py, and where that works
+under stricter conditions by the other programs beside this one. At most two processes run at once.
 
 This program is the supervisor of all these: each runs as a user of its own (inside.supervise), and what a probe says
 counts only if it came to its end.
@@ -42,7 +43,7 @@ class Installed:
     is_python_ignored: bool = False
 
 
-def install_requirement(item: dict[str, str], site: str) -> Installed:
+def install_requirement(item: dict[str, Any], site: str) -> Installed:
     """Install one requirement into a folder that is not there yet; nobody can write there afterwards.
 
     Where pip refuses, it is tried once more without regard to requires-python: whether it would work but for that is a
@@ -65,7 +66,7 @@ def install_requirement(item: dict[str, str], site: str) -> Installed:
     )
 
 
-def import_requirement(item: dict[str, str], site: str, installed: Installed) -> dict[str, Any]:
+def import_requirement(item: dict[str, Any], site: str, installed: Installed) -> dict[str, Any]:
     """Import all of one requirement; return the facts of that.
 
     Where it was not installed, `install` has the error and `modules` is empty; otherwise `install` is None.
@@ -86,13 +87,28 @@ def import_requirement(item: dict[str, str], site: str, installed: Installed) ->
         return {"install": error, "modules": []}
 
     tops, natives = find_modules(distribution)
+    request = {"site": site, "tops": [*tops], "natives": natives}
+    if "after" in item:
+        request["after"] = list_companions(item["after"], site)
+
     facts = {
         "install": None,
         "python_version": read_python_version(item["python"]),
         "metadata": read_metadata(distribution, is_python_ignored=installed.is_python_ignored),
         "sets_gil": find_gil_setters(distribution, site),
     }
-    return facts | import_modules(item["python"], site, tops, natives)
+    return facts | import_modules(item["python"], request, tops)
+
+
+def list_companions(names: list[str], site: str) -> list[str]:
+    """Return the top-level modules of distributions, in the order of their names as they are given."""
+    modules: list[str] = []
+    for name in names:
+        distribution = find_distribution(site, name)
+        if distribution is not None:
+            modules += find_modules(distribution)[0]
+
+    return modules
 
 
 def read_python_version(python: str) -> str:

@@ -1,7 +1,8 @@
 """What the import probes share: the GIL's state, and which extension modules an import loads, in order.
 
 Every probe is called as `python -m inside.load.PROBE`, and asked as inside.supervise.witness says: `site`, the folder
-packages are installed in; `tops`, the distribution's top-level modules; `natives`, its extension modules. It answers by
+packages are installed in; `tops`, the distribution's top-level modules; `natives`, its extension modules; `after`, if
+it is there, modules of other distributions to import before any of them. It answers by
 records, the last of which says that it came to its end. A record `{"begin": NAME}` says what is about to be imported,
 so that a crash can be laid at its door.
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import builtins
 import re
 import sys
+from importlib import import_module
 from importlib.machinery import ExtensionFileLoader
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +64,13 @@ def list_modules(request: Mapping[str, Any]) -> list[str]:
 def list_roots(request: Mapping[str, Any]) -> set[str]:
     """Return the names at the beginning of the top-level modules of a request: `google` of `google.protobuf`."""
     return {name.partition(".")[0] for name in request["tops"]}
+
+
+def import_asked(request: Mapping[str, Any], name: str) -> None:
+    """Import a module, and before it those that the request says have to be imported first, in `after`."""
+    for companion in request.get("after", ()):
+        import_module(companion)
+    import_module(name)
 
 
 def describe_error(error: BaseException) -> str:

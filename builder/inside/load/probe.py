@@ -13,7 +13,6 @@ import builtins
 import os
 import time
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def main() -> None:
         loaded_before = set(watch.loaded)
         gil_before = is_gil_enabled()
 
-        answer = {"module": name, **time_import(name)}
+        answer = {"module": name, **time_import(request, name)}
         answer["gil"] = {
             "before": gil_before,
             "after": is_gil_enabled(),
@@ -57,13 +56,13 @@ def main() -> None:
     witness.close()
 
 
-def time_import(name: str) -> dict[str, Any]:
-    """Import a module; return what that took, and why it failed where it did."""
+def time_import(request: dict[str, Any], name: str) -> dict[str, Any]:
+    """Import a module as the request says; return what that took, and why it failed where it did."""
     answer: dict[str, Any] = {}
     bytes_before = resident_bytes()
     began = time.perf_counter()
     try:
-        import_module(name)
+        loaders.import_asked(request, name)
     except BaseException as error:  # SystemExit too: a module that ends its process is a finding
         answer["error"] = loaders.describe_error(error)
         answer["missing"] = loaders.name_missing(error)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from concurrent import interpreters  # type: ignore[attr-defined] # new in Python 3.14
-from importlib import import_module
 from pathlib import Path
 
 from ..supervise.witness import Witness, hide_programs, read_request
@@ -69,7 +68,7 @@ def import_all(request: str) -> None:
 
         witness.write({"begin": name})
         try:
-            import_module(name)
+            loaders.import_asked(settings, name)
         except BaseException as error:
             line["error"] = loaders.describe_error(error)
             line["failed"] = watch.failed

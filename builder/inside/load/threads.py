@@ -6,7 +6,6 @@ A line per module and exception that any thread got: `module` and `error`.
 from __future__ import annotations
 
 import threading
-from importlib import import_module
 
 from . import loaders
 
@@ -25,7 +24,7 @@ def main() -> None:
         barrier.wait()
         for name in loaders.list_modules(request):
             try:
-                import_module(name)
+                loaders.import_asked(request, name)
             except BaseException as error:
                 errors.append((name, loaders.describe_error(error)))
 

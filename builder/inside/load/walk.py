@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +73,7 @@ def walk_module(
 
     witness.write({"begin": name})
     try:
-        import_module(name)
+        loaders.import_asked(request, name)
     except BaseException as error:
         line["error"] = loaders.describe_error(error)
         line["missing"] = loaders.name_missing(error)

@@ -69,7 +69,7 @@ def main() -> None:
     """Read the request, install the distribution, look for harm, and write the facts."""
     supervise()
     request = json.loads(Path(sys.argv[1]).read_text())
-    requirements = [request["requirement"]]
+    requirements = installing.list_requirements(request)
     failure = installing.install(request["python"], requirements, request["wheels"], _SITE)
 
     facts: dict[str, Any] = {"install": failure}

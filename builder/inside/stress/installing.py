@@ -3,6 +3,7 @@
 import os
 from importlib.metadata import PackagePath, distributions
 from pathlib import Path, PurePath
+from typing import Any
 
 from ..supervise.accounts import Account, take_account
 from ..supervise.folders import make_folder, open_folder, seal_folder
@@ -50,6 +51,26 @@ def install(
     seal_folder(Path(site))
 
     return failure
+
+
+def list_requirements(request: dict[str, Any]) -> list[str]:
+    """Return what is to be installed: the distribution, and those that must be imported before it (`after`)."""
+    return [request["requirement"], *request.get("after", ())]
+
+
+def list_companions(request: dict[str, Any], site: str) -> list[str]:
+    """Return the top-level modules of the distributions that must be imported first, in their order.
+
+    Args:
+        request: what the program was asked, perhaps with `after`.
+        site: the folder they are installed in.
+    """
+    modules: dict[str, None] = {}
+    for name in request.get("after", ()):
+        import_names, _ = find_modules(name, site)
+        modules.update(dict.fromkeys(name.partition(".")[0] for name in import_names))
+
+    return list(modules)
 
 
 def install_each(python: str, requirements: list[str], wheels: str, site: str) -> None:

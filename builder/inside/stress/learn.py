@@ -11,6 +11,7 @@ Each record is all that was learnt so far: it has `prelude` (modules to import),
 """
 
 import contextlib
+import importlib
 import inspect
 import os
 import signal
@@ -66,6 +67,11 @@ class Learner:
         self._write = write
         self._written_at = time.monotonic()
 
+        self._companions: list[str] = request.get("after", [])
+        for name in self._companions:
+            # One that cannot be imported shows in what the package's own modules raise.
+            with contextlib.suppress(BaseException):
+                importlib.import_module(name)
         self.surface = Surface(request["modules"])
         self.evaluator = Evaluator(
             self.surface.roots,
@@ -282,7 +288,7 @@ class Learner:
                 subjects.append(self._describe_subject(subject))
 
         return {
-            "prelude": sorted(self.surface.modules),
+            "prelude": [*self._companions, *sorted(self.surface.modules)],
             "failed": self.surface.failed,
             "callables": sorted(self.surface.callables),
             "reached": sorted(self._tester.reached),

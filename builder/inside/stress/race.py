@@ -96,7 +96,8 @@ def install_both(request: dict[str, Any]) -> str | None:
         What went wrong, or None.
     """
     python = request["python"]
-    failure = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
+    requirements = installing.list_requirements(request)
+    failure = installing.install(python, requirements, request["wheels"], _SITE)
     if failure is not None or request["race_wheel"] is None:
         return failure
 
@@ -270,6 +271,7 @@ def learn_surface(
     """
     learn_request = {
         "modules": names,
+        "after": installing.list_companions(request, plain.site),
         "folder": unpack_sdist(request["sdist"]),
         "recipes": request["recipes"],
         "seconds": request["effort"]["learn_s"],

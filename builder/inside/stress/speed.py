@@ -91,9 +91,10 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     """
     failure_with_gil: str | None = None
     installed: dict[str, Interpreter] = {}
+    requirements = installing.list_requirements(request)
     for abi, python in request["interpreters"].items():
         site = f"/tmp/{abi}"
-        failure = installing.install(python, [request["requirement"]], request["wheels"], site)
+        failure = installing.install(python, requirements, request["wheels"], site)
         if failure is None:
             installed[abi] = Interpreter(python, site)
         elif not installed:

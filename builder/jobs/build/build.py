@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builder import host
 from builder.distributions.build_tags import add_build_tag
 from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
@@ -71,6 +72,11 @@ class _Outcomes:
     cache_statistics: Counter[str] = field(default_factory=Counter)
     report: SessionReport = field(default_factory=SessionReport)
     cpu_options: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def processor(self) -> str:
+        """The processor that the wheels are for; empty where they are for any."""
+        return host.describe_processor() if self.cpu_options else ""
 
     @property
     def fetched(self) -> tuple[FetchedFile | FetchedCrate, ...]:
@@ -143,13 +149,13 @@ class Build(Recipe):
             folder = scratch / "calls"
             outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
 
-            made_with = hash_requirements(outcomes.fetched, own_wheels)
+            made_with = hash_requirements(outcomes.fetched, own_wheels, outcomes.processor)
             if not cache.fits(made_with):
                 tools.say("building again: its compiler cache was filled with other requirements")
                 cache.renew()
                 folder = scratch / "calls with an empty cache"
                 outcomes = self._call_for_all(project, folder, image.tag, cache, inputs, tools)
-                made_with = hash_requirements(outcomes.fetched, own_wheels)
+                made_with = hash_requirements(outcomes.fetched, own_wheels, outcomes.processor)
             cache.confirm(made_with)
 
             report = outcomes.report
@@ -297,11 +303,16 @@ class Build(Recipe):
         remedy = f"its build makes native code on request: set env = {{ {assignments} }} in {table}"
         return replace(failure, remedy=f"{remedy}; or else {failure.remedy}")
 
-    def reread(self, evidence: Evidence, store: Store) -> Evidence:
+    def reread(self, evidence: Evidence, store: Store) -> Evidence | None:
         """Return the evidence of a build with its failures as today's rules read the log. Nothing is built for that.
 
-        It comes back as it is where the same rules were used before. ABIs with a wheel stay as they are.
+        It comes back as it is where the same rules were used before. ABIs with a wheel stay as they are. None where its
+        wheels are for another processor than this machine's: no setting says so beforehand, so it is in no key.
         """
+        if evidence.facts.get("cpu_options"):
+            compiled_for = evidence.facts.get("processor", "")
+            if compiled_for != host.describe_processor():
+                return None
         if evidence.facts.get("rules") == rules_digest():
             return evidence
 
@@ -416,6 +427,7 @@ class Build(Recipe):
                 "limits": outcomes.usage,
                 "compiler_cache": outcomes.cache_statistics,
                 "cpu_options": tuple(outcomes.cpu_options),
+                "processor": outcomes.processor,
                 **outcomes.report.record(),
             }
         )

@@ -38,14 +38,21 @@ class CacheRecord:
     made_with: str | None = None
 
 
-def hash_requirements(fetched: Iterable[FetchedFile | FetchedCrate], own_wheels: object) -> str:
+def hash_requirements(
+    fetched: Iterable[FetchedFile | FetchedCrate], own_wheels: object, processor: str = ""
+) -> str:
     """Return a hash of everything of others that a build was made with.
 
     Args:
         fetched: the files that it fetched from the index, and crates.
         own_wheels: hashes of the farm's own wheels that it was built with.
+        processor: the one that it was compiled for; empty where that is any.
     """
-    return digest(sorted({(file.filename, file.sha256) for file in fetched}), own_wheels)
+    files = sorted({(file.filename, file.sha256) for file in fetched})
+    if not processor:
+        return digest(files, own_wheels)
+
+    return digest(files, own_wheels, processor)
 
 
 class BuildCache:

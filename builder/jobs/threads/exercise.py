@@ -58,6 +58,7 @@ class Exercise:
         requires: packages of the farm that must be installed with it; their wheels are those for the same base.
         pure: pure-Python wheels that must be installed with it.
         packages: system packages that they need.
+        after: names of packages that are installed beside it and imported before it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Exercise:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
     packages: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> JobId:
@@ -95,7 +97,7 @@ class Exercise:
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        return {
+        settings: dict[str, object] = {
             CONTAINER_CODE: (programs_digest("stress"), FETCH_SCRIPT),
             "sdist": self.sdist_sha256,
             "effort": self.effort.record(),
@@ -103,6 +105,10 @@ class Exercise:
             "ABIs": self.abi.directory,
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
+        if self.after:
+            settings["imported first"] = self.after
+
+        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id.
@@ -193,6 +199,7 @@ class Exercise:
             "python": self.abi.python,
             "name": project_of(self.name),
             "requirement": f"{project_of(self.name)}=={self.version}",
+            "after": list(self.after),
             "wheels": WHEELS_FOLDER,
             **plan.to_json(),
             "suspects": _select_suspects(race),

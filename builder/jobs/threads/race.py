@@ -141,6 +141,7 @@ class Race:
         tests: how its own tests are run.
         packages: system packages that the wheels need, beside those of the build.
         seed: the seed of the random order in which calls without a natural order are tried.
+        after: names of packages that are installed beside it and imported before it.
     """
 
     build: Build
@@ -151,6 +152,7 @@ class Race:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
     packages: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     seed: int = 1
 
     @cached_property
@@ -202,6 +204,8 @@ class Race:
         }
         if self.build.constraints:
             settings["build constraints"] = self.build.constraints
+        if self.after:
+            settings["imported first"] = self.after
 
         return settings
 
@@ -424,6 +428,7 @@ class Race:
             "race_python": RACE_PYTHON,
             "name": project_of(self.build.name),
             "requirement": f"{project_of(self.build.name)}=={self.build.version}",
+            "after": list(self.after),
             "wheels": WHEELS_FOLDER,
             "race_wheel": compiled.path if compiled else None,
             "sdist": self._own_tests.sdist_path if self.build.sdist_sha256 else None,

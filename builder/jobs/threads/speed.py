@@ -49,6 +49,7 @@ class Speed:
         requires: packages of the farm that must be installed with it; their wheels are those for the same base.
         pure: pure-Python wheels that must be installed with it.
         packages: system packages that they need.
+        after: names of packages that are installed beside it and imported before it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Speed:
     requires: tuple[str, ...] = ()
     pure: tuple[Pure, ...] = ()
     packages: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> JobId:
@@ -79,12 +81,16 @@ class Speed:
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        return {
+        settings: dict[str, object] = {
             CONTAINER_CODE: programs_digest("stress"),
             "effort": self.seconds,
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "pure wheels": [wheel.sha256 for wheel in self.pure],
         }
+        if self.after:
+            settings["imported first"] = self.after
+
+        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id.
@@ -155,6 +161,7 @@ class Speed:
 
         request: dict[str, JsonValue] = {
             "requirement": f"{project_of(self.name)}=={self.version}",
+            "after": list(self.after),
             "wheels": WHEELS_FOLDER,
             **calls,
             "interpreters": interpreters,

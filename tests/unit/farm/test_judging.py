@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from builder.config.effort import EffortLevel
-from builder.farm.judging import judge_packages
-from builder.sources import Sources
+from builder.farm.judging import find_extras, judge_packages
+from builder.sources import Source, Sources
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.store.store import Store
@@ -69,6 +69,12 @@ def test_evidence_that_is_missing_makes_its_package_undetermined(tmp_path: Path)
     assert {judgement.verdict for judgement in foo.abis.values()} == {Verdict.UNDETERMINED}
     assert [finding.code for finding in foo.abis["cp314"].findings] == ["WF904"]
     assert bar == honest[1]
+
+
+def test_who_names_a_package_in_an_extra_is_found():
+    late = Source(name="late", version="1.0", kind="index", filename="late.tar.gz", sha256="0" * 64)
+    early = replace(late, name="early", requires=("late==1.0; extra == 'c'", "plain>=1"))
+    assert find_extras([late, early]) == {"late": ["early"]}
 
 
 def test_versions_of_one_project_bring_the_same_files_and_are_judged_apart(tmp_path: Path):

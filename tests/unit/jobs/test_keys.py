@@ -264,6 +264,10 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         Case(changed={"user": {"take_from": "wheel", "wheels": (UPSTREAM,)}}),
         of("user"),
     ),
+    "what has to be imported first": (
+        Case(text=configured("import-after = ['bar']")),
+        of("user", "load", "race", "exercise"),
+    ),
     "a build tag": (Case(text=configured("build-tag = 1")), of("user")),
     "an ABI that is left out": (Case(text=configured("skip = { cp314 = 'no' }")), of("user")),
 }

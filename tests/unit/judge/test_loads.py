@@ -55,6 +55,33 @@ HUNG = {**QUIET, "hang": "no end within 60 s", "during": "foo._x", "stack": STAC
 IN_ROUND: dict[str, Any] = {"round": 1, "failed": "foo._x"}
 
 
+def remedy(error: str, *extra_of: str) -> str:
+    load = AbiLoad.model_validate(facts(module(error=error)))
+    (finding,) = judge_load(load, "foo", extra_of)
+    assert finding.code == "WF402"
+    return finding.remedy
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "ImportError: the bar package should be imported before foo",
+        "RuntimeError: bar must be imported first",
+        "ImportError: please import bar before foo",
+    ],
+)
+def test_a_package_that_asks_for_another_one_first_gets_the_key_for_it(error: str):
+    expected = 'try `import-after = ["bar"]` in [packages.foo], which imports bar first'
+    assert remedy(error) == expected
+    assert remedy(error, "other") == expected
+
+
+def test_an_extra_of_another_package_is_told_that_it_is_one():
+    assert remedy("ImportError: no") == ""
+    assert '`import-after = ["bar"]` in [packages.foo]' in remedy("ImportError: no", "bar")
+    assert remedy("ImportError: foo must be imported first") == ""
+
+
 def test_nothing_to_say_of_a_module_that_takes_everything():
     assert codes(facts()) == []
 

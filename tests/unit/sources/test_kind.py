@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.sources.kind import holds_native_sources
+from builder.sources.kind import Kind, classify_sdist, holds_native_sources
 
 SETUPTOOLS = '[build-system]\nrequires = ["setuptools>=77"]\n'
 
@@ -59,3 +59,46 @@ def test_native_code_is_noticed(files: dict[str, str], tmp_path: Path):
 def test_what_is_pure_stays_pure(files: dict[str, str], tmp_path: Path):
     path = make(tmp_path, **files)
     assert not holds_native_sources(path, path.name)
+    assert classify_sdist(path, path.name).kind is Kind.PURE
+
+
+@pytest.mark.parametrize(
+    ("files", "doubt"),
+    [
+        ({"setup_dot_py": "if os.environ.get('FAST'):\n    more()\nsetup()"}, "its setup.py decides: `environ`"),
+        ({"setup_dot_py": "setup(**make_arguments())"}, "its setup.py decides: `**m`"),
+        ({"setup_dot_py": "setup(cmdclass={'build': Build})"}, "its setup.py decides: `cmdclass`"),
+        (
+            {"pyproject_dot_toml": '[build-system]\nrequires = ["zz"]\nbuild-backend = "zz.backend"\n'},
+            "its build backend is zz.backend",
+        ),
+        (
+            {"pyproject_dot_toml": SETUPTOOLS + 'build-backend = "own"\nbackend-path = ["tools"]\n'},
+            "its build backend is own",
+        ),
+        (
+            {"pyproject_dot_toml": '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+             "[tool.hatch.build.hooks.custom]\n"},
+            "its pyproject.toml names a program of its own that takes part in the build",
+        ),
+    ],
+)  # fmt: skip
+def test_what_only_the_build_can_tell_is_said_to_be_that(
+    files: dict[str, str], doubt: str, tmp_path: Path
+):
+    path = make(tmp_path, **files)
+    classified = classify_sdist(path, path.name)
+    assert (classified.kind, classified.doubt) == (Kind.UNKNOWN, doubt)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n',
+        '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n',
+        SETUPTOOLS + 'build-backend = "setuptools.build_meta"\n',
+    ],
+)
+def test_a_backend_that_makes_pure_wheels_is_no_doubt(text: str, tmp_path: Path):
+    path = make(tmp_path, pyproject_dot_toml=text)
+    assert classify_sdist(path, path.name).kind is Kind.PURE

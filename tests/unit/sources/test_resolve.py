@@ -108,6 +108,21 @@ def test_what_a_package_needs_is_found_from_metadata(
     assert answer.found["mat"].needed_by == ""
 
 
+def test_what_has_to_be_imported_first_is_there(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
+    index, settings = served
+    index.add("late", "late-1.0.tar.gz", sdist("late", "1.0"))
+    index.add("early", "early-2.0-py3-none-any.whl", wheel("early", "2.0"))
+    alone = ask("[packages.late]", store, settings).found["late"]
+    assert alone.pure == ()
+
+    text = "[packages.late]\nimport-after = ['Early']"
+    source = ask(text, store, settings).found["late"]
+    assert [pure.filename for pure in source.pure] == ["early-2.0-py3-none-any.whl"]
+    assert source.requires == alone.requires
+
+
 def test_the_matrix_own_version_is_preferred(
     served: tuple[LocalIndex, IndexSettings], store: Store
 ):

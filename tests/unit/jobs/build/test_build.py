@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 
+from builder import host
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.disk import FreeSpace
 from builder.engine.tool_container import OwnEnd
@@ -30,7 +31,7 @@ from builder.jobs.build.cpu_options import find_cpu_options
 from builder.jobs.build.failure import Failure
 from builder.jobs.build.log import FailedCall
 from builder.jobs.build.output import Expectation, Refusal
-from builder.jobs.job import Inputs, Tools
+from builder.jobs.job import Inputs, Tools, get_recorded, recorded_lookup
 from builder.proxy.cache import FetchedFile
 from builder.proxy.proxy import SessionReport
 from builder.sources import UpstreamWheel
@@ -178,6 +179,7 @@ def play(
     fails: Sequence[str] = (),
     forgets: Sequence[str] = (),
     report: SessionReport | None = None,
+    cpu_options: tuple[str, ...] = (),
 ) -> tuple[BuildFacts, dict[str, str], list[tuple[str, ...]]]:
     """Run a build whose calls fail where an ABI is among some, and forget to make a wheel for others.
 
@@ -217,6 +219,7 @@ def play(
                 cache_statistics=Counter(hits=1, misses=2),
                 report=report or SessionReport(refused_hosts=(f"host-{len(calls)}.invalid",)),
                 failed_call=failed_call,
+                cpu_options=cpu_options,
             )
 
     monkeypatch.setattr(builds, "CibuildwheelCall", Call)
@@ -224,6 +227,41 @@ def play(
     facts = result.facts
     assert isinstance(facts, BuildFacts)
     return facts, result.files, calls
+
+
+def test_a_build_for_one_processor_holds_on_it_alone_and_no_key_changes(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    inputs = inputs_of(build)
+    key = build.key(inputs)
+    facts, files, _ = play(build, tools, monkeypatch, cpu_options=("-march=native for m.c",))
+    evidence = Evidence(key=key, job=build.id, facts=facts.to_json(), files=files)
+    tools.store.put(evidence)
+    assert get_recorded(build, key, tools.store) is not None
+    assert recorded_lookup(tools.store)(build, key) is not None
+
+    other = host.describe_processor() + " of another kind"
+    monkeypatch.setattr(host, "describe_processor", lambda: other)
+    assert build.key(inputs) == key
+    assert get_recorded(build, key, tools.store) is None
+    assert recorded_lookup(tools.store)(build, key) is None
+
+    # There, its compiler cache, which holds code for the first one, is used no more.
+    _, _, calls = play(build, tools, monkeypatch, cpu_options=("-march=native for m.c",))
+    assert len(calls) == 2
+
+
+def test_a_build_for_any_processor_holds_on_each(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    build = make_build(tools, tmp_path)
+    facts, files, _ = play(build, tools, monkeypatch)
+    tools.store.put(Evidence(key="k", job=build.id, facts=facts.to_json(), files=files))
+    monkeypatch.setattr(host, "describe_processor", lambda: "another")
+    assert get_recorded(build, "k", tools.store) is not None
+    _, _, calls = play(build, tools, monkeypatch)
+    assert len(calls) == 1
 
 
 def test_one_call_makes_every_abi(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -332,7 +370,9 @@ def test_a_failure_that_a_wheel_stands_for_is_read_again_by_new_rules(
         files=files,
         log=str(log.relative_to(tools.store.wheelhouse)),
     )
-    again = BuildFacts.read(build.reread(evidence, tools.store)).abis["cp314"]
+    reread = build.reread(evidence, tools.store)
+    assert reread is not None
+    again = BuildFacts.read(reread).abis["cp314"]
     assert again.wheel == facts.abis["cp314"].wheel
     assert again.stands_for is not None
     assert again.stands_for.error == "a.c:1:1: error: xx"
