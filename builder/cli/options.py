@@ -33,7 +33,7 @@ OnlyOption = Annotated[
     typer.Option(
         "--only",
         metavar="NAME",
-        help="Restrict to this package and its dependencies. Repeatable.",
+        help="Restrict to this package and its dependencies; NAME==VERSION is one of several versions. Repeatable.",
         show_default="the whole matrix",
     ),
 ]

@@ -39,10 +39,7 @@ from builder.config.values import (
     Specifier,
     VerdictName,
 )
-from builder.config.versions import (
-    normalize_names,
-    pinned_version,
-)
+from builder.config.versions import normalize_names, pinned_version
 from builder.errors import MatrixError
 from builder.untrusted.names import UntrustedNameError
 from builder.untrusted.package_names import (

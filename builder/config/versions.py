@@ -10,10 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from builder.untrusted.names import UntrustedNameError
-from builder.untrusted.package_names import (
-    parse_package_name,
-    table_key,
-)
+from builder.untrusted.package_names import parse_package_name, table_key
 
 
 def normalize_names(packages: object, mistakes: list[tuple[str, str]]) -> object:

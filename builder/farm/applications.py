@@ -187,7 +187,18 @@ class _Farm:
             locked=locked,
             packages=self._select_packages(locked),
             served=filenames,
+            versions=self._list_versions(locked),
         )
+
+    def _list_versions(self, lock: Iterable[LockedPackage]) -> dict[str, list[str]]:
+        """Return the releases that the matrix has of each project that is locked, as far as they were found."""
+        versions: dict[str, list[str]] = {}
+        for package in lock:
+            for judged in self.packages.get(package.name, ()):
+                if judged.version:
+                    versions.setdefault(package.name, []).append(judged.version)
+
+        return versions
 
     def _select_packages(self, lock: Iterable[LockedPackage]) -> dict[str, JudgedPackage]:
         """Return the judged package for each that is locked, by project; left out are those that the farm lacks.

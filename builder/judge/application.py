@@ -142,6 +142,7 @@ class Situation:
         packages: the judged package for each that is locked, by project; those that the farm lacks are not there.
         served: names of the files that the index serves, by package.
         outlooks: what the package index has of those that block, by package.
+        versions: the releases that the matrix has of a project, by project.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Situation:
     packages: Mapping[str, JudgedPackage]
     served: Mapping[str, Sequence[str]]
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
+    versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def select_wheels(filenames: Iterable[str], abi: Abi, base: Base) -> list[str]:
@@ -272,7 +274,8 @@ def _explain_lack(locked: LockedPackage, situation: Situation) -> str:
     if package is None:
         return f"{locked.name} {locked.version} is in {situation.lock} and not in the matrix"
     if isinstance(package.source, Source) and package.version != locked.version:
-        return f"{situation.lock} has {locked.name} {locked.version}, the matrix {package.version}"
+        versions = join_names(situation.versions.get(locked.name, (package.version,)), _MOST_NAMED)
+        return f"{situation.lock} has {locked.name} {locked.version}, the matrix {versions}"
 
     judgement = package.abis.get(situation.abi.name)
     filenames = situation.served.get(locked.name, ())

@@ -288,7 +288,7 @@ def test_a_version_that_is_none_of_the_matrix_blocks(
     packages = [package("foo"), newer, package("bar")]
     tried = try_applications(matrix, store, packages, served("foo", "bar"), Executor(WELL))
     (blocker,) = tried.judged[0].blockers
-    assert "shop.txt has foo 3.0, the matrix 1.0" in blocker.what
+    assert "shop.txt has foo 3.0, the matrix 1.0, 2.0" in blocker.what
     assert "--beside" in blocker.ways_out[0]
 
 

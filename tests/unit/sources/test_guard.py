@@ -224,7 +224,8 @@ def test_what_is_not_foreseen_is_the_packages_own(
     original = getattr(owners[where], where)
 
     def fail(*arguments):
-        if any("bad" in str(getattr(one, "name", one)) for one in arguments):
+        # Of objects without a name nothing is compared: their address may have the digits b, a, d.
+        if any("bad" in getattr(one, "name", "") for one in arguments):
             raise error
         return original(*arguments)
 
