@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from builder.errors import ExitCode
 from builder.evidence.image import read_image_tag
 from builder.jobs.images.ids import role_image_id
 from builder.store.store import Store
@@ -20,7 +21,9 @@ def run_farm(matrix: Path, wheelhouse: Path, effort: str) -> float:
     ]  # fmt: skip
     print("$ wheelfarm", *command[3:], flush=True)
     started = time.monotonic()
-    subprocess.run(command, check=False)
+    exit_code = subprocess.run(command, check=False).returncode
+    if exit_code not in {ExitCode.ADMISSIBLE, ExitCode.FAULTS, ExitCode.UNDETERMINED}:
+        raise RuntimeError(f"the farm ended with exit code {exit_code}: nothing was measured")
     return round(time.monotonic() - started, 1)
 
 
@@ -28,6 +31,7 @@ def find_image(base: str, store: Store) -> str:
     """Return the full name of the image in which wheels are verified on a base, as the last run left it."""
     wanted = role_image_id("verify", base)
     keys = [key for key, job, *_ in store.retention.evidence_rows() if job == wanted]
-    made = store.get(keys[-1])
-    assert made is not None, f"the run made no image for {base}"
-    return read_image_tag(made)
+    evidence = store.get(keys[-1]) if keys else None
+    if evidence is None:
+        raise RuntimeError(f"the run left no image for {base}")
+    return read_image_tag(evidence)

@@ -37,10 +37,9 @@ _NO_WHEEL = "no wheel"
 _WORKS = "works"
 _ANSWERS = {
     "build-failure": _NO_WHEEL,
-    "import-failure": "import-failure",
-    "gil-required": "gil-required",
+    **dict.fromkeys(("compatible", "unproven", "racy", "thread-unsafe"), _WORKS),
 }
-"""What a verdict says that this program can check; any other verdict says that the wheel works."""
+"""What a verdict says of what this program can see; any other one has to be seen under its own name."""
 
 _IMPORTS = ("WF402", "WF403", "WF404", "WF501", "WF502")
 """Findings on a module that is imported here as well."""
@@ -50,7 +49,10 @@ import json, subprocess, sys
 from importlib.metadata import packages_distributions
 name, site, more = sys.argv[1], sys.argv[2], sys.argv[3:]
 sys.path.insert(0, site)
-tops = [top for top, owners in packages_distributions().items() if name in owners and top.isidentifier()]
+plain = lambda text: text.lower().replace("_", "-").replace(".", "-")
+tops = [top for top, owners in packages_distributions().items()
+        if plain(name) in map(plain, owners) and top.isidentifier()]
+assert tops, "no module of " + name
 code = "import importlib, sys; importlib.import_module(sys.argv[1]); print(getattr(sys, '_is_gil_enabled', bool)())"
 told = {}
 for module in [*tops, *more]:
@@ -79,7 +81,9 @@ def measure(wheelhouse: Path, effort: str = "none") -> dict[str, Any]:
     seconds = run_farm(_MATRIX, wheelhouse, effort)
     matrix = matrices.load(_MATRIX)
     document = json.loads((wheelhouse / "verdicts.json").read_text())
-    packages = [package for package in document["packages"] if package["name"] in matrix.packages]
+    # Further versions of a project, and what the sixty need, are no more of them.
+    named = {name for name in matrix.packages if "==" not in name}
+    packages = [package for package in document["packages"] if package["name"] in named]
 
     base = catalog.load().bases[matrix.bases[0]]
     with Store(wheelhouse) as store:
@@ -106,7 +110,7 @@ def measure(wheelhouse: Path, effort: str = "none") -> dict[str, Any]:
         "judged_cp314": len(judged),
         "right_cp314": right["cp314"],
         "right_cp314t": right["cp314t"],
-        "of": len(matrix.packages),
+        "of": len(named),
         "seconds": seconds,
     }
 
@@ -115,7 +119,7 @@ def find_truth(
     package: dict[str, Any], abi: Abi, base: Base, wheels: Path, engine: Engine, image: str
 ) -> str:
     """Return what pip and an interpreter say of a release: `no wheel`, or what a verdict would say, or `works`."""
-    folder = wheels / abi.name / package["name"]
+    folder = wheels / abi.name / f"{package['name']}-{package['version']}"
     if not download(f"{package['name']}=={package['version']}", abi, base, folder):
         return _NO_WHEEL
 
@@ -155,7 +159,6 @@ def download(requirement: str, abi: Abi, base: Base, folder: Path) -> bool:
     if folder.is_dir():
         return any(folder.iterdir())
 
-    folder.mkdir(parents=True)
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:",
         "--dest", str(folder), "--implementation", "cp", "--python-version", "3.14",
@@ -163,7 +166,14 @@ def download(requirement: str, abi: Abi, base: Base, folder: Path) -> bool:
     ]  # fmt: skip
     for platform in platforms_of_glibc(base.glibc_version):
         command += ["--platform", platform]
-    return subprocess.run([*command, requirement], check=False).returncode == 0
+    done = subprocess.run([*command, requirement], check=False, capture_output=True, text=True)
+    has_wheels = done.returncode == 0
+    if not has_wheels and "No matching distribution found" not in done.stderr:
+        raise RuntimeError(
+            f"pip cannot tell whether there is a wheel of {requirement}: {done.stderr}"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return has_wheels
 
 
 def print_table(packages: list[dict[str, Any]], seconds: Mapping[str, float]) -> None:
@@ -177,7 +187,7 @@ def print_table(packages: list[dict[str, Any]], seconds: Mapping[str, float]) ->
     for package in packages:
         first, second = package["abis"]["cp314"], package["abis"]["cp314t"]
         title = f"{package['name']} {package['version']}"
-        spent = f"{seconds[package['name']]:.0f}"
+        spent = f"{seconds.get(package['name'], 0.0):.0f}"
         why = second["reason"].replace("|", "\\|")
         print(f"| {title} | {first['verdict']} | {second['verdict']} | {spent} | {why} |")
 

@@ -20,6 +20,9 @@ class FailedImport(Model):
     error: str
     """The exception it raised."""
 
+    missing: str | None = None
+    """The module that could not be found, where the exception says so."""
+
     gil: Annotated[tuple[bool | None, bool | None], ARRAY] | None = None
     """Whether the GIL was on before and after."""
 

@@ -41,6 +41,17 @@ class ImageFacts(Facts):
             raise ValueError("expected either a tag or missing packages")
         return self
 
+    def explain_lack(self, key: str, base: str) -> str:
+        """Return why there is no image with the system packages that the matrix asks for.
+
+        Args:
+            key: of the matrix, which names them.
+            base: the base's name.
+        """
+        if self.conflict:
+            return f"the system packages of `{key}` exclude one another on {base}: {self.conflict}"
+        return f"{base} has no system package {', '.join(self.missing)}, which `{key}` names"
+
 
 def read_image_tag(evidence: Evidence) -> str:
     """Return the tag by which the engine has the image that an image job made.

@@ -71,7 +71,9 @@ def keep_files(matrix: Matrix, application: Application, store: Store) -> dict[s
     for named in application.files:
         found = list(_iter_files(matrix.root / named))
         if not found:
-            raise ApplicationError(f"there is no file or folder {named} beside matrix.toml")
+            raise ApplicationError(
+                f"there is no file {named} beside matrix.toml, and no folder of that name with files in it"
+            )
         for file in found:
             size_bytes += file.stat().st_size
             if size_bytes > _MOST_FILES_BYTES:
@@ -97,14 +99,21 @@ def _iter_files(path: Path) -> Iterator[Path]:
 
 
 def hash_files(matrix: Matrix) -> str:
-    """Return a hash of every file that the applications of a matrix name: their locks, and files for commands.
+    """Return a hash of what the applications of a matrix name: all that they lock, and the files for their commands.
 
-    What is not there counts as empty.
+    A lock that cannot be read counts as what is wrong with it, and a file that is not there as nothing.
     """
-    found: dict[str, str] = {}
+    locks: list[object] = []
+    hashes: dict[str, str] = {}
     for application in matrix.applications.values():
-        for path in (application.lock, *application.files):
+        for abi in matrix.abis:
+            try:
+                locked = read_lock(matrix, application, catalog.load().abis[abi])
+                locks.append([(package.name, package.version) for package in locked])
+            except FarmError as error:
+                locks.append(str(error))
+        for path in application.files:
             for file in _iter_files(matrix.root / path):
-                found[str(file)] = file_sha256(file)
+                hashes[str(file.relative_to(matrix.root))] = file_sha256(file)
 
-    return digest(found)
+    return digest(locks, hashes)

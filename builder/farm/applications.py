@@ -182,6 +182,10 @@ class _Farm:
         return Situation(
             name=name,
             lock=application.lock,
+            selected=[
+                *(f"--extra {extra}" for extra in application.extras),
+                *(f"--group {group}" for group in application.groups),
+            ],
             abi=abi,
             base=base,
             locked=locked,
@@ -309,7 +313,8 @@ def _find_abis(matrix: Matrix) -> list[Abi]:
 def _make_plan(matrix: Matrix, applications: Sequence[ApplicationJob]) -> Plan:
     """Return the jobs that try applications, each after the images that it needs."""
     jobs: dict[JobId, Job] = {}
-    for image in image_jobs(matrix.bases, (), catalog.load(), tuple(_find_abis(matrix))):
+    bases = tuple(dict.fromkeys((*matrix.bases, *(job.base.name for job in applications))))
+    for image in image_jobs(bases, (), catalog.load(), tuple(_find_abis(matrix))):
         jobs[image.id] = image
     for job in applications:
         if job.packages:

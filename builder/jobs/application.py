@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from builder import index
 from builder.engine.tasks import Limits
 from builder.evidence.application import ApplicationFacts
-from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
+from builder.evidence.image import ImageFacts, read_image_content
 from builder.jobs.images.ids import packages_image_id
 from builder.jobs.job import Result
 from builder.jobs.programs import CONTAINER_CODE, Program, ask, programs_digest
@@ -112,9 +112,9 @@ class Application:
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
         """Install the lock in a container that reaches nothing, import all of it, and run the commands."""
-        unknown = ImageFacts.read(inputs["image"]).missing
-        if unknown:
-            why = f"{self.base.name} has no system package {', '.join(unknown)}"
+        image = ImageFacts.read(inputs["image"])
+        if image.tag is None:
+            why = image.explain_lack("apt", self.base.name)
             return Result(facts=ApplicationFacts(install=why))
 
         request = {
@@ -131,7 +131,7 @@ class Application:
             _PROGRAM,
             request,
             activity=f"trying {self.name} with {self.abi.name} on {self.base.name}",
-            image=read_image_tag(inputs["image"]),
+            image=image.tag,
             python=self.abi.python,
             files={**self._index_files(tools.store), **self._project_files(tools.store)},
             limits=_LIMITS,

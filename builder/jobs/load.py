@@ -112,7 +112,7 @@ class Load:
 
         image = ImageFacts.read(inputs["image"])
         if image.tag is None:
-            reason = _explain_packages(image, self.base.name)
+            reason = image.explain_lack("apt-run", self.base.name)
             for abi in abis:
                 loads[abi.name] = loads[abi.name].model_copy(update={"install": reason})
             return Result(facts=LoadFacts(loads=loads))
@@ -209,10 +209,3 @@ class Load:
             "requirement": f"{project_of(self.name)}=={self.version}",
             "index": f"file:///farm/{abi.name}/simple/",
         }
-
-
-def _explain_packages(image: ImageFacts, base: str) -> str:
-    """Return why there is no image with the system packages that wheels need where they are used."""
-    if image.conflict:
-        return f"the system packages of `apt-run` exclude one another on {base}: {image.conflict}"
-    return f"{base} has no system package {', '.join(image.missing)}, which `apt-run` names"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder.distributions.tags import accepts_wheel, floor_name, runs_on
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from builder.config.catalog import Abi, Base
-    from builder.evidence.application import ApplicationFacts, CommandRun
+    from builder.evidence.application import ApplicationFacts, CommandRun, FailedImport
     from builder.judge.package import JudgedPackage, Judgement
     from builder.sources import Fault
 
@@ -97,14 +98,18 @@ class JudgedApplication:
     def reason(self) -> str:
         """One sentence for a person."""
         if self.blockers:
-            names = [blocker.package or "the application itself" for blocker in self.blockers]
+            names = list(
+                dict.fromkeys(
+                    blocker.package or "the application itself" for blocker in self.blockers
+                )
+            )
             return f"blocked by {join_names(names, _MOST_NAMED)}: {self.blockers[0].what}"
+        if self.verdict is ApplicationVerdict.UNDETERMINED:
+            return "it could not be tried"
         if self.risks:
             first, *others = dict.fromkeys(risk.package or "the application" for risk in self.risks)
             also = f"; also to be known of {join_names(others, _MOST_NAMED)}" if others else ""
             return f"installs and runs; to be known of {first}: {self.risks[0].what}{also}"
-        if self.verdict is ApplicationVerdict.UNDETERMINED:
-            return "it could not be tried"
         return f"all {self.packages} packages of its lock install from the index alone, and it runs"
 
     @property
@@ -138,6 +143,7 @@ class Situation:
     Attributes:
         name: of the application.
         lock: its lock file, as the matrix names it.
+        selected: options of `wheelfarm add` that select its extras and groups.
         locked: what that has.
         packages: the judged package for each that is locked, by project; those that the farm lacks are not there.
         served: names of the files that the index serves, by package.
@@ -154,6 +160,12 @@ class Situation:
     served: Mapping[str, Sequence[str]]
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
     versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    selected: Sequence[str] = ()
+
+    @property
+    def to_add(self) -> str:
+        """What `wheelfarm add` is told to take all that the application locks."""
+        return " ".join((*self.selected, self.lock))
 
 
 def select_wheels(filenames: Iterable[str], abi: Abi, base: Base) -> list[str]:
@@ -188,7 +200,7 @@ def judge_application(
     blockers = find_blocked(situation)
     risks: list[Risk] = []
     if facts is not None:
-        blockers += tuple(_find_own_blockers(facts))
+        blockers += tuple(_find_own_blockers(facts, situation.locked))
         risks += _find_own_risks(facts, situation.abi)
     risks += _find_package_risks(situation)
 
@@ -231,11 +243,11 @@ def name_other_abi(
         abis: the ABIs of the matrix.
     """
     with_gil = [abi.name for abi in abis if not abi.free_threaded]
-    open_places = {
-        (item.name, item.base): item
-        for item in judged
-        if item.abi in with_gil and item.verdict is not ApplicationVerdict.BLOCKED
-    }
+    open_places: dict[tuple[str, str], JudgedApplication] = {}
+    for item in sorted(judged, key=lambda item: item.verdict.rank):
+        is_open = item.verdict.rank <= ApplicationVerdict.READY_WITH_RISKS.rank
+        if item.abi in with_gil and is_open:
+            open_places.setdefault((item.name, item.base), item)
 
     named: list[JudgedApplication] = []
     for item in judged:
@@ -273,7 +285,7 @@ def _explain_lack(locked: LockedPackage, situation: Situation) -> str:
     package = situation.packages.get(locked.name)
     if package is None:
         return f"{locked.name} {locked.version} is in {situation.lock} and not in the matrix"
-    if isinstance(package.source, Source) and package.version != locked.version:
+    if _is_other_release(package, locked):
         versions = join_names(situation.versions.get(locked.name, (package.version,)), _MOST_NAMED)
         return f"{situation.lock} has {locked.name} {locked.version}, the matrix {versions}"
 
@@ -290,6 +302,12 @@ def _explain_lack(locked: LockedPackage, situation: Situation) -> str:
     return ""
 
 
+def _is_other_release(package: JudgedPackage, locked: LockedPackage) -> bool:
+    """Return whether the farm has another release of a package than the one that is locked."""
+    was_found = isinstance(package.source, Source)
+    return was_found and Version(package.version) != Version(locked.version)
+
+
 def _explain_verdict(locked: LockedPackage, judgement: Judgement | None, abi: Abi) -> str:
     """Return why no wheel of a package is served for an ABI."""
     if judgement is None:
@@ -301,11 +319,11 @@ def _find_ways_out(locked: LockedPackage, situation: Situation) -> Iterator[WayO
     """Iterate over what helps against a package that blocks, the shortest way first."""
     package = situation.packages.get(locked.name)
     if package is None:
-        text = f"`wheelfarm add --all {situation.lock}` takes what is missing"
+        text = f"`wheelfarm add --all {situation.to_add}` takes what is missing"
         yield WayOut(text=text, is_known=True)
         return
-    if isinstance(package.source, Source) and package.version != locked.version:
-        add = f"`wheelfarm add --all --update {situation.lock}`"
+    if _is_other_release(package, locked):
+        add = f"`wheelfarm add --all --update {situation.to_add}`"
         text = f"{add} takes the locked releases; with --beside for --update the matrix keeps its own as well"
         yield WayOut(text=text, is_known=True)
         return
@@ -363,8 +381,11 @@ def _find_package_risks(situation: Situation) -> list[Risk]:
     return [risk for _, risk in risks]
 
 
-def _find_own_blockers(facts: ApplicationFacts) -> Iterator[Blocker]:
+def _find_own_blockers(
+    facts: ApplicationFacts, locked: Sequence[LockedPackage]
+) -> Iterator[Blocker]:
     """Iterate over what went wrong when it was installed, imported and run."""
+    versions = {package.name: package.version for package in locked}
     if facts.install is not None:
         yield _own_blocker(f"its lock cannot be installed: {facts.install}")
         return
@@ -376,10 +397,11 @@ def _find_own_blockers(facts: ApplicationFacts) -> Iterator[Blocker]:
             at = f" (importing {imports.during})" if imports.during else ""
             yield _own_blocker(f"importing all of it in one process ended it: {death}{at}")
         for failed in imports.failed:
-            if not _lacks_option(failed.error):
+            if not _lacks_option(failed):
+                package = canonicalize_name(failed.distribution)
                 yield Blocker(
-                    package=failed.distribution,
-                    version="",
+                    package=package,
+                    version=versions.get(package, ""),
                     what=f"{failed.module} cannot be imported: {failed.error}",
                 )
 
@@ -394,9 +416,10 @@ def _own_blocker(what: str) -> Blocker:
     return Blocker(package="", version="", what=what)
 
 
-def _lacks_option(error: str) -> bool:
-    """Return whether an exception says that a module is not there: an option that the lock does not have."""
-    return error.startswith("ModuleNotFoundError: ")
+def _lacks_option(failed: FailedImport) -> bool:
+    """Return whether a module lacks one of another package: an option that the lock does not have."""
+    missing = (failed.missing or "").partition(".")[0]
+    return missing not in {"", failed.module.partition(".")[0]}
 
 
 def _describe_end(run: CommandRun) -> str:
@@ -405,6 +428,8 @@ def _describe_end(run: CommandRun) -> str:
     last_line = f": {lines[-1].strip()}" if lines else ""
     if run.exit_code is None:
         return f"did not end within {run.seconds:.0f} s{last_line}"
+    if run.exit_code < 0:
+        return f"died of signal {-run.exit_code}{last_line}"
     return f"ended with exit code {run.exit_code}{last_line}"
 
 
@@ -417,9 +442,9 @@ def _find_own_risks(facts: ApplicationFacts, abi: Abi) -> Iterator[Risk]:
         yield Risk(package=culprit.partition(".")[0] if imports.enabled_by else "", what=what)
 
     for failed in imports.failed if imports is not None else ():
-        if _lacks_option(failed.error):
+        if _lacks_option(failed):
             what = f"{failed.module} cannot be imported: {failed.error}"
-            yield Risk(package=failed.distribution, what=what)
+            yield Risk(package=canonicalize_name(failed.distribution), what=what)
 
     if facts.unmet:
         yield Risk(package="", what=f"`pip check`: {join_names(facts.unmet, _MOST_NAMED)}")

@@ -1,4 +1,4 @@
-"""Facts about an application on one interpreter, as JSON. Runs offline, without privileges.
+"""Facts about an application on one interpreter, as JSON. Runs offline; each process of a package has no privileges.
 
 Usage: python -m inside.application REQUEST.json OUTPUT.json
 
@@ -18,11 +18,10 @@ import json
 import os
 import sys
 import time
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..load.distribution import find_modules
+from ..load.distribution import find_modules, list_distributions
 from ..load.install import compile_packages, describe_refusal, run_as
 from ..load.probe_process import compile_programs, run_probe
 from ..supervise.accounts import supervise, take_account
@@ -60,7 +59,7 @@ def examine(request: dict[str, Any]) -> dict[str, Any]:
         seal_folder(environment)
         return {
             "install": None,
-            "unmet": _find_unmet(request["python"], environment, account),
+            "unmet": _find_unmet(request["python"], environment),
             "imports": import_everything(request, environment),
             "smoke": [
                 run_command(command, request, environment, _SMOKE_TIMEOUT_S)
@@ -97,14 +96,20 @@ def _install(request: dict[str, Any], environment: Path, account: Account) -> st
     return None
 
 
-def _find_unmet(python: str, environment: Path, account: Account) -> list[str]:
-    """Return what the installed packages require of each other and do not get, as `pip check` puts it."""
-    exit_code, printed = run_as(account, [*_pip(python, environment), "check"], _INSTALL_TIMEOUT_S)
+def _find_unmet(python: str, environment: Path) -> list[str]:
+    """Return what the installed packages require of each other and do not get, as `pip check` puts it.
+
+    The environment's interpreter runs `.pth` files of packages: it is another user who asks than who installed.
+    """
+    command = [*_pip(python, environment), "check"]
+    exit_code, printed = run_as(take_account(), command, _INSTALL_TIMEOUT_S)
+    if exit_code is None:
+        return [f"it did not end within {_INSTALL_TIMEOUT_S} s"]
     return [] if exit_code == 0 else printed.splitlines()
 
 
 def _pip(python: str, environment: Path) -> list[str]:
-    return [python, "-m", "pip", "--python", str(environment / "bin" / "python")]
+    return [python, "-s", "-m", "pip", "--python", str(environment / "bin" / "python")]
 
 
 # --- importing -------------------------------------------------------------------------------------------------------
@@ -120,9 +125,9 @@ def import_everything(request: dict[str, Any], environment: Path) -> dict[str, A
     site = _find_site(environment)
     tops: dict[str, str] = {}
     natives: list[str] = []
-    for distribution in distributions(path=[str(site)]):
+    for name, distribution in list_distributions(str(site)):
         own_tops, own_natives = find_modules(distribution)
-        tops |= dict.fromkeys(own_tops, distribution.metadata["Name"])
+        tops |= dict.fromkeys(own_tops, name)
         natives += own_natives
 
     asked = {"site": str(site), "tops": sorted(tops), "natives": natives}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
-from importlib.metadata import Distribution, PackagePath
+from importlib.metadata import Distribution, PackagePath, PathDistribution
 from pathlib import Path
 from typing import Any
 
+from ..supervise.folders import read_file
+
+_MOST_BYTES = 1 << 30  # of a file that is read
 _FILE_OF_TOP_PACKAGE = 2  # parts of the path `a/__init__.py`
 _NOT_CODE = (".dist-info", ".libs", ".data")
 _ELF = b"\x7fELF"
@@ -25,7 +29,53 @@ _MODULE_NAME = re.compile(r"[A-Za-z0-9_-]+|\w+")
 """What a module may be called that is imported by its name alone; `-` stands for `_` in the name of its function."""
 
 _GIL_SETTER = b"PyUnstable_Module_SetGIL"
+_CFFI = b"_cffi_backend"
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
+
+
+def find_distribution(site: str, requirement: str) -> Distribution | None:
+    """Return the distribution that was installed for a requirement; None where there is not exactly one of that name.
+
+    Args:
+        site: the folder that it is installed in.
+        requirement: `NAME==VERSION`.
+    """
+    wanted = _normalize(requirement.partition("==")[0])
+    found = [distribution for name, distribution in list_distributions(site) if name == wanted]
+    return found[0] if len(found) == 1 else None
+
+
+def list_distributions(site: str) -> list[tuple[str, Distribution]]:
+    """Return (canonical name, distribution) of what was installed into a folder, sorted.
+
+    Folders such as `foo.egg-info`, which any wheel may bring, are none that was installed.
+    """
+    installed: list[tuple[str, Distribution]] = []
+    for folder in sorted(Path(site).glob("*.dist-info")):
+        name, _, _ = folder.name.removesuffix(".dist-info").rpartition("-")
+        installed.append((_normalize(name), PathDistribution(folder)))
+
+    return installed
+
+
+def _normalize(name: str) -> str:
+    """Return a name in its canonical form (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def list_files(distribution: Distribution) -> list[PackagePath]:
+    """Return the files of a distribution by its RECORD, but for what names no file; none where that is unreadable."""
+    try:
+        files = distribution.files or []
+    except (ValueError, KeyError, csv.Error):  # a package may write what it likes
+        return []
+
+    return [file for file in files if file.parts]
+
+
+def _read(path: Path) -> bytes:
+    """Return what is in a file; nothing where there is none."""
+    return read_file(path, _MOST_BYTES) or b""
 
 
 def read_metadata(distribution: Distribution, *, is_python_ignored: bool) -> dict[str, Any]:
@@ -55,23 +105,23 @@ def find_gil_setters(distribution: Distribution, site: str) -> list[str]:
 
     It is read from their files, whatever they do when they are loaded. `PyUnstable_Module_SetGIL` is how a module of
     single-phase initialisation says that it needs no GIL; it has no slot to say so. Modules made by cffi leave that to
-    `_cffi_backend`: one that names a top-level module which names the function counts as well.
+    `_cffi_backend`: one that names it counts as well where that names the function.
 
     Args:
         distribution: the installed distribution.
         site: the folder that it is installed in, with what it depends on.
     """
     marks = [_GIL_SETTER]
-    for library in Path(site).glob("*.so"):
-        if _GIL_SETTER in library.read_bytes():
-            marks.append(library.name.partition(".")[0].encode())
+    for library in Path(site).glob(f"{_CFFI.decode()}.*.so"):
+        if _GIL_SETTER in _read(library):
+            marks.append(_CFFI)
 
     setters: list[str] = []
-    for file in distribution.files or ():
+    for file in list_files(distribution):
         module = _name_native_module(file)
         if module is None:
             continue
-        content = Path(str(file.locate())).read_bytes()
+        content = _read(Path(str(file.locate())))
         if any(mark in content for mark in marks):
             setters.append(module)
 
@@ -90,7 +140,7 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
     native_modules: set[str] = set()
     packages: set[tuple[str, ...]] = set()
 
-    for file in distribution.files or ():
+    for file in list_files(distribution):
         native_module = _name_native_module(file)
         if native_module is not None:
             native_modules.add(native_module)
@@ -101,10 +151,10 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
             continue
 
         stem, _, suffix = file.name.partition(".")
-        is_module = len(file.parts) == 1 and suffix.endswith("py")
-        if is_module:
+        is_code = suffix == "py" or _is_shared_object(suffix)
+        if suffix == "py" and len(file.parts) == 1:
             top_modules.setdefault(stem, False)
-        elif stem == "__init__" and len(file.parts) > 1 and suffix.endswith(("py", "so")):
+        elif stem == "__init__" and len(file.parts) > 1 and is_code:
             packages.add(file.parts[:-1])
             if len(file.parts) == _FILE_OF_TOP_PACKAGE:
                 top_modules[file.parts[0]] = native_module is not None
@@ -135,7 +185,7 @@ def _name_native_module(file: PackagePath) -> str | None:
     """
     *folders, filename = file.parts
     stem, _, suffix = filename.partition(".")
-    if not suffix.endswith("so") or not _MODULE_NAME.fullmatch(stem):
+    if not _is_shared_object(suffix) or not _MODULE_NAME.fullmatch(stem):
         return None
 
     if folders and not _is_code(folders[0]):
@@ -155,11 +205,13 @@ def _is_foreign_library(path: Path) -> bool:
 
     setuptools gives libraries that are made as an `Extension` the suffix of one.
     """
-    if not path.is_file():
-        return False
-
-    content = path.read_bytes()
+    content = _read(path)
     return content.startswith(_ELF) and not any(mark in content for mark in _MODULE_MARKS)
+
+
+def _is_shared_object(suffix: str) -> bool:
+    """Return whether a file is a shared object by its suffix, which is `so` or ends with `.so`."""
+    return suffix == "so" or suffix.endswith(".so")
 
 
 def _is_code(name: str) -> bool:

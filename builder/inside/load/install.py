@@ -25,7 +25,7 @@ def install(item: dict[str, str], site: str, account: Account, *options: str) ->
         options: further options of pip.
     """
     command = [
-        item["python"], "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
+        item["python"], "-s", "-m", "pip", "install", "--isolated", "--quiet", "--no-input", "--no-cache-dir",
         "--disable-pip-version-check", "--no-compile", "--only-binary", ":all:", "--target", site,
         "--index-url", item["index"], *options, item["requirement"],
     ]  # fmt: skip
@@ -49,7 +49,7 @@ def compile_packages(python: str, site: str, account: Account) -> None:
         site: the folder that packages are installed in.
         account: who installed them.
     """
-    command = [python, "-m", "compileall", "-q", "-x", _TESTS, site]
+    command = [python, "-s", "-m", "compileall", "-q", "-x", _TESTS, site]
     run_as(account, command, _INSTALL_TIMEOUT_S)
 
 

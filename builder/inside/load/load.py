@@ -1,4 +1,4 @@
-"""Facts about installing and importing wheels, as JSON. Runs offline, without privileges.
+"""Facts about installing and importing wheels, as JSON. Runs offline; each process of a package has no privileges.
 
 Usage: python -m inside.load REQUEST.json OUTPUT.json
 
@@ -16,55 +16,80 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import distributions
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise, take_account
 from ..supervise.folders import make_folder, open_folder, seal_folder
-from .distribution import find_gil_setters, find_modules, read_metadata
+from .distribution import find_distribution, find_gil_setters, find_modules, read_metadata
 from .imports import import_modules
 from .install import install
 from .probe_process import compile_programs
 
 
-def load_requirement(item: dict[str, str]) -> dict[str, Any]:
-    """Install one requirement and import all of it; return the facts of that.
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """What became of installing one requirement.
 
-    Where pip refuses, it is tried once more without regard to requires-python. Where that fails as well, `install` has
-    pip's error and `modules` is empty; otherwise `install` is None.
+    Attributes:
+        error: pip's error; None where it was installed.
+        is_python_ignored: whether that took an option not to regard requires-python.
+    """
+
+    error: str | None
+    is_python_ignored: bool = False
+
+
+def install_requirement(item: dict[str, str], site: str) -> Installed:
+    """Install one requirement into a folder that is not there yet; nobody can write there afterwards.
+
+    Where pip refuses, it is tried once more without regard to requires-python: whether it would work but for that is a
+    fact of its own.
 
     Args:
         item: one item of the request.
+        site: the folder.
     """
-    with open_folder(is_writable=False) as folder:
-        return _load_into(item, str(folder / "site"))
-
-
-def _load_into(item: dict[str, str], site: str) -> dict[str, Any]:
-    """Install one requirement into a folder that is not there yet, and import all of it; return the facts of that."""
     account = take_account()
     make_folder(Path(site))
-    install_error = install(item, site, account)
+    error = install(item, site, account)
     is_python_ignored = False
-    if install_error:
-        # Whether it would work but for its requires-python is a fact of its own.
+    if error is not None:
         is_python_ignored = install(item, site, account, "--ignore-requires-python") is None
-        if not is_python_ignored:
-            return {"install": install_error, "modules": []}
-
-    # What is judged is what was installed: nothing that runs from now on can write here.
     seal_folder(Path(site))
 
-    # Dependencies are installed beside it, so it is looked for by its name.
-    name = item["requirement"].partition("==")[0]
-    distribution = next(iter(distributions(name=name, path=[site])))
-    tops, natives = find_modules(distribution)
+    return Installed(
+        error=None if is_python_ignored else error, is_python_ignored=is_python_ignored
+    )
 
+
+def import_requirement(item: dict[str, str], site: str, installed: Installed) -> dict[str, Any]:
+    """Import all of one requirement; return the facts of that.
+
+    Where it was not installed, `install` has the error and `modules` is empty; otherwise `install` is None.
+
+    Args:
+        item: one item of the request.
+        site: the folder that it is installed in.
+        installed: what became of that.
+    """
+    if installed.error is not None:
+        return {"install": installed.error, "modules": []}
+
+    distribution = find_distribution(site, item["requirement"])
+    if distribution is None:
+        error = (
+            f"what was installed has not exactly one folder of metadata of {item['requirement']}"
+        )
+        return {"install": error, "modules": []}
+
+    tops, natives = find_modules(distribution)
     facts = {
         "install": None,
         "python_version": read_python_version(item["python"]),
-        "metadata": read_metadata(distribution, is_python_ignored=is_python_ignored),
+        "metadata": read_metadata(distribution, is_python_ignored=installed.is_python_ignored),
         "sets_gil": find_gil_setters(distribution, site),
     }
     return facts | import_modules(item["python"], site, tops, natives)
@@ -93,8 +118,11 @@ def answer_request(request: str, output: str) -> None:
     """
     items = json.loads(Path(request).read_text())
 
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(load_requirement, items))
+    with ExitStack() as folders, ThreadPoolExecutor(2) as pool:
+        sites = [str(folders.enter_context(open_folder(is_writable=False)) / "site") for _ in items]
+        # What is judged is what was installed: nothing of a package runs before all folders are sealed.
+        installed = list(pool.map(install_requirement, items, sites))
+        results = list(pool.map(import_requirement, items, sites, installed))
 
     answers = [{**item, **answer} for item, answer in zip(items, results, strict=True)]
     Path(output).write_text(json.dumps(answers))

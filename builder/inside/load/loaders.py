@@ -33,6 +33,7 @@ globals()["__builtins__"] = dict(vars(builtins))
 _TEXT_LIMIT = 300  # characters of an exception: some quote whole files
 _MOST_CAUSES = 4
 _READ_CAUSE = vars(BaseException)["__cause__"].__get__  # whatever a class of the package says
+_READ_CONTEXT = vars(BaseException)["__context__"].__get__
 
 
 def begin() -> tuple[dict[str, Any], Witness]:
@@ -82,6 +83,22 @@ def list_causes(error: BaseException) -> list[BaseException]:
         causes.append(cause)
 
     return causes
+
+
+def name_missing(error: BaseException) -> str | None:
+    """Return the module that could not be found, for which an import fails; None where it fails for another reason.
+
+    What an exception was raised in the place of counts as well: "install foo[extra]" is what users are told.
+    """
+    reason: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if not isinstance(reason, ImportError):
+            break
+        if isinstance(reason, ModuleNotFoundError) and type(reason.name) is str:
+            return reason.name
+        reason = _READ_CAUSE(reason) or _READ_CONTEXT(reason)
+
+    return None
 
 
 def _write_error(error: BaseException) -> str:

@@ -66,19 +66,11 @@ def time_import(name: str) -> dict[str, Any]:
         import_module(name)
     except BaseException as error:  # SystemExit too: a module that ends its process is a finding
         answer["error"] = loaders.describe_error(error)
-        answer["missing"] = name_missing(error)
+        answer["missing"] = loaders.name_missing(error)
     answer["seconds"] = round(time.perf_counter() - began, 4)
     answer["rss_bytes"] = max(0, resident_bytes() - bytes_before)
 
     return answer
-
-
-def name_missing(error: BaseException) -> str | None:
-    """Return the module that could not be found, which may be the cause of an exception; None where that is not so."""
-    for cause in loaders.list_causes(error):
-        if isinstance(cause, ModuleNotFoundError) and type(cause.name) is str:
-            return cause.name
-    return None
 
 
 def resident_bytes() -> int:

@@ -63,7 +63,8 @@ def run_probe(
         `during`, the module that was being imported then.
     """
     site = request["site"]
-    command = [python, "-X", "faulthandler", *options, "-m", program]
+    # Without the user's own folder of packages (`-s`): another probe might put something there.
+    command = [python, "-s", "-X", "faulthandler", *options, "-m", program]
     print("$", *command, json.dumps(request), flush=True)
 
     output = Output(_OUTPUT_BYTES, _OUTPUT_BYTES)

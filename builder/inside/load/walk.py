@@ -77,6 +77,7 @@ def walk_module(
         import_module(name)
     except BaseException as error:
         line["error"] = loaders.describe_error(error)
+        line["missing"] = loaders.name_missing(error)
 
     newly_loaded = [module for module in watch.loaded if module not in loaded_before]
     line["gil"] = [gil_before, is_gil_enabled()]

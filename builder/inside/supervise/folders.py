@@ -52,7 +52,8 @@ def read_file(path: Path, limit_bytes: int) -> bytes | None:
     except OSError:
         return None
 
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         return file.read(limit_bytes)

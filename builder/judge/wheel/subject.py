@@ -82,32 +82,27 @@ class Subject:
         """Return whether the matrix leaves a shared library to the system."""
         return any(fnmatchcase(soname, pattern) for pattern in self.excluded)
 
-    @cached_property
+    @property
     def objects(self) -> Mapping[str, NativeObject]:
-        """The native files that could be read and may be loaded, by path."""
-        return {
-            path: native
-            for path, native in self.facts.native_objects.items()
-            if path not in self.strays
-        }
+        """The native files that could be read, by path."""
+        return self.facts.native_objects
 
     @cached_property
     def strays(self) -> frozenset[str]:
         """Paths of extension modules for other interpreters of which the wheel has the right one as well.
 
-        Nothing loads `a.cpython-311-….so` where `a.cpython-314-….so` is beside it.
+        No import loads `a.cpython-311-….so` where `a.cpython-314-….so` is beside it.
         """
-        names = {path: path.removesuffix(".so") for path in self.facts.extensions}
-        found = {
-            names[path].removesuffix(f".{tag}")
-            for path, tag in self.facts.extensions.items()
-            if self.is_sought(tag)
-        }
-        return frozenset(
-            path
-            for path, tag in self.facts.extensions.items()
-            if not self.is_sought(tag) and names[path].removesuffix(f".{tag}") in found
-        )
+        importable: set[str] = set()
+        others: dict[str, str] = {}
+        for path, tag in self.facts.extensions.items():
+            module = path.removesuffix(".so").removesuffix(f".{tag}")
+            if self.is_sought(tag):
+                importable.add(module)
+            else:
+                others[path] = module
+
+        return frozenset(path for path, module in others.items() if module in importable)
 
     def is_sought(self, tag: str) -> bool:
         """Return whether the wheel's interpreters look for extension modules with a tag in their suffix (PEP 3149).
@@ -130,9 +125,9 @@ class Subject:
 
     @property
     def extensions(self) -> Iterator[tuple[str, NativeObject]]:
-        """Each extension module that could be read, and its facts."""
+        """Each extension module that could be read and that its interpreters look for, and its facts."""
         for path, native in self.objects.items():
-            if native.kind == "extension":
+            if native.kind == "extension" and path not in self.strays:
                 yield path, native
 
     @property

@@ -182,6 +182,8 @@ def _find_other_builds(subject: Subject) -> Iterator[tuple[str, str]]:
         is_stable = subject.facts.extensions.get(path) == "abi3"
         if subject.is_free_threaded and is_stable:
             continue  # WF321 reports it already
+        if path in subject.strays:
+            continue  # and so does WF337
         if native.build is not None and is_other_build(native, wanted_build):
             compiled = f"{path} was compiled for {_BUILD_NAMES[native.build]} ({native.build_sign} shows it)"
             yield path, f"{compiled}; the wheel is for {_BUILD_NAMES[wanted_build]}"

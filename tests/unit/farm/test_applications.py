@@ -24,7 +24,7 @@ from builder.plan.graph import Plan
 from builder.sources import Fault, Source
 from builder.sources.client import Index
 from builder.store.evidence import Evidence
-from builder.store.job_ids import JobId
+from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
 from builder.verdicts import ApplicationVerdict, Verdict
 from tests.unit.local_index import LocalIndex, serving, wheel
@@ -131,6 +131,17 @@ def test_each_abi_and_base_is_tried_with_what_fits_and_is_served(
     assert local.asked == []
 
 
+def test_an_application_may_be_for_a_base_that_no_package_is_loaded_on(
+    tmp_path: Path, store: Store, local: LocalIndex
+):
+    text = MATRIX.replace("[applications.shop]", '[applications.shop]\nbases = ["debian-13"]')
+    tried, execute = attempt(load(tmp_path, text=text), store, "foo", "bar")
+    assert {item.base for item in tried.judged} == {"debian-13"}
+    (plan,) = execute.plans
+    assert JobId(JobKind.IMAGE, "verify-debian-13") in plan.jobs
+    assert local.asked == []
+
+
 def test_tests_run_by_several_threads_where_the_lock_has_the_plugin(
     tmp_path: Path, store: Store, local: LocalIndex
 ):
@@ -197,7 +208,7 @@ def test_markers_of_a_lock_are_those_of_the_interpreter(tmp_path: Path):
 
 def test_files_that_are_not_there_are_a_mistake(tmp_path: Path, store: Store):
     matrix = load(tmp_path, text=MATRIX.replace('["shop"]', '["none"]'))
-    with pytest.raises(ApplicationError, match="no file or folder none"):
+    with pytest.raises(ApplicationError, match="no file none"):
         keep_files(matrix, matrix.applications["shop"], store)
 
 
@@ -209,6 +220,14 @@ def test_every_file_that_an_application_names_counts(tmp_path: Path):
     changed = hash_files(matrix)
     (tmp_path / "shop.txt").write_text("foo==2.0\n")
     assert len({before, changed, hash_files(matrix)}) == 3
+
+
+def test_what_a_lock_includes_counts_as_well(tmp_path: Path):
+    matrix = load(tmp_path, "-r base.txt\n")
+    (tmp_path / "base.txt").write_text("foo==1.0\n")
+    before = hash_files(matrix)
+    (tmp_path / "base.txt").write_text("foo==2.0\n")
+    assert hash_files(matrix) != before
 
 
 @pytest.mark.parametrize(

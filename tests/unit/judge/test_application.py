@@ -85,6 +85,23 @@ def test_what_was_not_tried_is_undetermined():
     assert judged.verdict is ApplicationVerdict.UNDETERMINED
 
 
+def test_what_was_not_tried_is_not_said_to_run():
+    with_risk = situation(package("foo"), package("bar", "1.0", Verdict.UNPROVEN))
+    assert judge_application(with_risk, None).reason == "it could not be tried"
+
+
+def test_a_release_is_the_same_however_it_is_written():
+    assert (
+        judge_application(situation(package("foo", "1.0.0"), package("bar")), WELL).blockers == ()
+    )
+
+
+def test_what_adds_the_packages_names_extras_and_groups():
+    asked = replace(situation(package("foo")), selected=("--extra all", "--group web"))
+    (blocker,) = judge_application(asked, WELL).blockers
+    assert "`wheelfarm add --all --extra all --group web uv.lock`" in blocker.ways_out[0]
+
+
 def test_a_package_that_is_not_in_the_matrix_blocks_and_can_be_added():
     judged = judge_application(situation(package("foo")), WELL)
     assert judged.verdict is ApplicationVerdict.BLOCKED
@@ -243,6 +260,10 @@ def test_a_gil_that_a_package_hides_counts_as_on():
             "`false` ended with exit code 1: last line",
         ),
         (
+            ApplicationFacts(install=None, smoke=(CommandRun(command="x", exit_code=-11, seconds=0.1, output=""),)),
+            "`x` died of signal 11",
+        ),
+        (
             ApplicationFacts(install=None, tests=CommandRun(command="pytest", exit_code=None, seconds=900, output="")),
             "its tests fail: `pytest` did not end within 900 s",
         ),
@@ -254,13 +275,26 @@ def test_what_goes_wrong_when_it_is_tried_blocks_it(facts: ApplicationFacts, wor
     assert words in judged.reason
 
 
-def test_a_module_that_needs_what_the_lock_does_not_have_is_a_risk():
-    failed = FailedImport(
-        module="foo", distribution="foo", error="ModuleNotFoundError: No module named 'gone'"
-    )
+@pytest.mark.parametrize(
+    ("missing", "verdict"),
+    [
+        ("gone", ApplicationVerdict.READY_WITH_RISKS),
+        ("gone.part", ApplicationVerdict.READY_WITH_RISKS),
+        ("foo._core", ApplicationVerdict.BLOCKED),
+        (None, ApplicationVerdict.BLOCKED),
+    ],
+)
+def test_a_module_that_needs_what_the_lock_does_not_have_is_a_risk(
+    missing: str | None, verdict: ApplicationVerdict
+):
+    failed = FailedImport(module="foo", distribution="Foo", error="ImportError", missing=missing)
     facts = ApplicationFacts(install=None, imports=Imports(modules=1, failed=(failed,)))
     judged = judge_application(situation(*BOTH), facts)
-    assert judged.verdict is ApplicationVerdict.READY_WITH_RISKS
+    assert judged.verdict is verdict
+    assert [risk.package for risk in judged.risks] == ["foo"] * (
+        verdict is not ApplicationVerdict.BLOCKED
+    )
+    assert {(blocker.package, blocker.version) for blocker in judged.blockers} <= {("foo", "1.0")}
 
 
 def test_what_packages_lack_of_each_other_is_a_risk():
@@ -279,6 +313,9 @@ def test_a_blocked_application_names_the_abi_on_which_it_is_not_blocked():
     named: list[JudgedApplication] = name_other_abi([well, blocked], ABIS.values())
     assert named[0] == well
     assert named[1].blockers[0].ways_out[-1] == "run shop on cp314 for now: it is ready there"
+
+    unknown = replace(well, verdict=ApplicationVerdict.UNDETERMINED)
+    assert name_other_abi([unknown, blocked], ABIS.values()) == [unknown, blocked]
 
     elsewhere = replace(well, base="debian-13")
     assert name_other_abi([elsewhere, blocked], ABIS.values()) == [elsewhere, blocked]

@@ -5,7 +5,14 @@ from __future__ import annotations
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
-from builder.inside.load.distribution import find_gil_setters, find_modules
+import pytest
+
+from builder.inside.load.distribution import (
+    find_distribution,
+    find_gil_setters,
+    find_modules,
+    list_files,
+)
 
 SUFFIX = ".cpython-314-x86_64-linux-gnu.so"
 EXTENSION = b"\x7fELF...PyInit_x\0PyModuleDef_Init\0"
@@ -94,3 +101,35 @@ def test_who_names_the_function_that_leaves_the_gil_off_or_a_module_that_does(tm
         f"foo/_other{SUFFIX}": EXTENSION,
     }
     assert find_gil_setters(install(tmp_path, files), str(tmp_path)) == ["foo._own", "foo._sodium"]
+
+
+@pytest.mark.parametrize("name", ["disk.iso", "README.also", "LICENSE.numpy", "x.copy"])
+def test_data_is_no_module_whatever_its_suffix_ends_with(tmp_path: Path, name: str):
+    files = {"foo/__init__.py": b"", f"foo/{name}": b"", name: b""}
+    assert find_modules(install(tmp_path, files)) == ({"foo": False}, [])
+
+
+def test_what_only_looks_like_an_installed_distribution_is_none(tmp_path: Path):
+    install(tmp_path, {"foo.py": b""})
+    (tmp_path / "foo.egg-info").mkdir()
+    (tmp_path / "foo.egg-info" / "PKG-INFO").write_text("Name: foo\nVersion: 1.0\n")
+    found = find_distribution(str(tmp_path), "Foo==1.0")
+    assert found is not None
+    assert find_modules(found) == ({"foo": False}, [])
+
+    (tmp_path / "foo-2.0.dist-info").mkdir()
+    assert find_distribution(str(tmp_path), "foo==1.0") is None
+    assert find_distribution(str(tmp_path), "bar==1.0") is None
+
+
+def test_folders_and_rows_that_name_no_file_end_nothing(tmp_path: Path):
+    (tmp_path / f"_cffi_backend{SUFFIX}").mkdir()
+    distribution = install(tmp_path, {"foo.py": b""})
+    (tmp_path / f"bar{SUFFIX}").mkdir()
+    record = tmp_path / "foo-1.0.dist-info" / "RECORD"
+    record.write_text(f"foo.py,,\n.,,\nbar{SUFFIX},,\n")
+    assert find_modules(distribution) == ({"foo": False, "bar": True}, ["bar"])
+    assert find_gil_setters(distribution, str(tmp_path)) == []
+
+    record.write_bytes(b"\xff\xfe,,\n")
+    assert list_files(distribution) == []
