@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from builder.config import catalog
 from builder.engine.client import Engine
 from builder.errors import ExitCode
 from tests.crate_registry import Registry, make_crate
@@ -46,7 +48,9 @@ checksum = "SHA256"
 """
 
 
-def write_sdist(name: str, crate: str, sha256: str, folder: Path) -> None:
+def write_sdist(
+    name: str, crate: str, sha256: str, folder: Path, *, rust_version: str = "1.56"
+) -> None:
     """Write the sdist of a package that is a library in Rust, locked to one crate."""
     files = {
         "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n",
@@ -60,7 +64,8 @@ def write_sdist(name: str, crate: str, sha256: str, folder: Path) -> None:
             f'setup(packages=["{name}"], rust_extensions=[extension])\n'
         ),
         "Cargo.toml": (
-            f'[package]\nname = "{name}"\nversion = "1.0.0"\nedition = "2021"\n[lib]\ncrate-type = ["cdylib"]\n'
+            f'[package]\nname = "{name}"\nversion = "1.0.0"\nedition = "2021"\n'
+            f'rust-version = "{rust_version}"\n[lib]\ncrate-type = ["cdylib"]\n'
             f'[dependencies]\n{crate} = "0.1"\n'
         ),
         "Cargo.lock": LOCK.replace("NAME", name).replace("CRATE", crate).replace("SHA256", sha256),
@@ -97,14 +102,16 @@ def registry(engine: Engine, images: Workshop) -> Iterator[Registry]:
 
 @pytest.fixture(scope="module")
 def done(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """Run once: on a crate that is as the index lists it, one that is not, and one that the registry does not have."""
+    """Run once: on a crate that is as the index lists it, one that is not, one that the registry lacks, and old Rust."""
     shop = Workshop(root=tmp_path_factory.mktemp("crates"))
-    names = ("ferrous", "tampered", "lacking")
+    names = ("ferrous", "tampered", "lacking", "futurist")
     shop.write(MATRIX + "".join(PACKAGE.replace("NAME", name) for name in names))
     write_sdist("ferrous", "tiny", registry.add("tiny", "0.1.0", TINY), shop.root)
     promised = registry.add("other", "0.1.0", b"something else", promised=OTHER)
     write_sdist("tampered", "other", promised, shop.root)
     write_sdist("lacking", "nowhere", promised, shop.root)
+    sha256 = hashlib.sha256(TINY).hexdigest()
+    write_sdist("futurist", "tiny", sha256, shop.root, rust_version="1.999")
 
     ended = shop.run(WHEELFARM_CARGO_REGISTRY=f"sparse+{registry.url}")
     assert (shop.wheelhouse / "verdicts.json").exists(), ended.stdout + ended.stderr
@@ -125,12 +132,10 @@ def facts_of(shop: Workshop, job: str) -> dict[str, Any]:
     return found
 
 
-def test_a_locked_crate_comes_from_the_registry_and_is_recorded_by_its_sha256(
-    done: Workshop, registry: Registry
-):
+def test_a_locked_crate_comes_from_the_registry_and_is_recorded_by_its_sha256(done: Workshop):
     assert cp314(done, "ferrous")["verdict"] == "compatible", cp314(done, "ferrous")["reason"]
     facts = facts_of(done, "build:ferrous@debian-12")
-    sha256 = registry.add("tiny", "0.1.0", TINY)
+    sha256 = hashlib.sha256(TINY).hexdigest()
     assert {"filename": "tiny-0.1.0.crate", "sha256": sha256} in facts["fetched"]
     assert facts["asked"] == []
     kept = done.wheelhouse / "store/index/files" / sha256[:2] / sha256
@@ -149,6 +154,15 @@ def test_a_crate_that_the_registry_does_not_have_is_named(done: Workshop):
     assert finding["code"] == "WF225"
     assert "the registry of crates has no crate nowhere" in finding["detail"]
     assert "WHEELFARM_CARGO_REGISTRY" in finding["remedy"]
+
+
+def test_a_base_whose_rust_is_too_old_is_told_with_both_versions(done: Workshop):
+    base = catalog.load().bases["debian-12"]
+    assert base.rust is not None
+    (finding, *_) = cp314(done, "futurist")["findings"]
+    assert "requires rustc 1.999" in finding["detail"]
+    assert f"rustc {base.rust.version}." in finding["detail"]
+    assert "`build-on` in [farm]" in finding["remedy"]
 
 
 def test_the_same_crates_are_there_again_without_the_registry(done: Workshop):
