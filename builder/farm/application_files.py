@@ -64,11 +64,12 @@ def keep_files(matrix: Matrix, application: Application, store: Store) -> dict[s
     """Put the files of a project that its commands need into the store; return sha256 by path.
 
     Raises:
-        ApplicationError: one is not there, or they are too many.
+        ApplicationError: one is not there or leads out of the matrix's folder, or they are too many.
     """
     kept: dict[str, str] = {}
     size_bytes = 0
     for named in application.files:
+        _check_inside(matrix.root, named)
         found = list(_iter_files(matrix.root / named))
         if not found:
             raise ApplicationError(
@@ -84,6 +85,24 @@ def keep_files(matrix: Matrix, application: Application, store: Store) -> dict[s
             kept[str(file.relative_to(matrix.root))] = store.add_file(file)
 
     return kept
+
+
+def _check_inside(root: Path, named: str) -> None:
+    """Go on where a path leads, over whatever links, to something in a folder.
+
+    A project's links are its authors': one that leads elsewhere would hand this machine's files to their commands.
+
+    Raises:
+        ApplicationError: it leads out of the folder, or in a circle.
+    """
+    try:
+        is_inside = (root / named).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a circle of links is either, by the version of Python
+        is_inside = False
+    if not is_inside:
+        raise ApplicationError(
+            f"{named} is a link that leads out of the folder of matrix.toml; put the files themselves there"
+        )
 
 
 def _iter_files(path: Path) -> Iterator[Path]:

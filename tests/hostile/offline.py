@@ -165,7 +165,8 @@ def execute(answers: Answers, plan: Plan, store: Store) -> Mapping[JobId, Eviden
             evidence[job.id] = _make_build(job, job.key(inputs), store, scripted)
             store.put(evidence[job.id])
         else:
-            wheels = list(inputs["build"].files)
+            # Upstream's wheels stand on no build, and an application on the index.
+            wheels = list(inputs["build"].files) if "build" in inputs else []
             engine = ScriptedEngine(job.id, scripted, wheels)
             worker = Worker(store=store, engine=engine, index=None, stop=threading.Event())  # type: ignore[arg-type]
             recorded = worker.run_job(job, job.key(inputs), inputs, 1.0, print)

@@ -134,6 +134,77 @@ def make_bytes_in_names(site: Site) -> str:
     )
 
 
+# --- upstream's wheels, and applications ------------------------------------------------------------------------------
+
+_NATIVE_TAG = "cp314-cp314-manylinux_2_17_x86_64"
+_TAKES_WHEEL = 'from = "wheel"'
+_LETTERS = ".".join(f"a{number}" for number in range(400))
+"""A set of tags (PEP 425): three of these in one name are 64 million."""
+
+
+def serve_native(
+    content: Callable[[Site], bytes], tag: str = _NATIVE_TAG, sha256: str = ""
+) -> Make:
+    """Return a maker of a wheel of upstream's for the ABI, which is taken as it is.
+
+    Args:
+        content: makes the file.
+        tag: in its name.
+        sha256: what the page says of it; empty for the truth.
+    """
+
+    def make(site: Site) -> str:
+        link = site.index.file(wheel_filename(site.name, tag), content(site))
+        if sha256:
+            truth = link.partition("sha256=")[2][: len(sha256)]
+            link = link.replace(truth, sha256)
+        site.index.page(site.name, link)
+        return _TAKES_WHEEL
+
+    return make
+
+
+def honest_native(site: Site) -> bytes:
+    return make_wheel(site.name, tag=_NATIVE_TAG)
+
+
+def wheel_of_another(_: Site) -> bytes:
+    return make_wheel("neighbour", tag=_NATIVE_TAG)
+
+
+def wheel_that_leads_out(site: Site) -> bytes:
+    """A wheel with members that lead to the host's folder, by every way there is."""
+    outside = str(site.stolen)
+    files = {f"{site.name}.py": b"", outside: b"x", f"{'../' * 40}{outside.lstrip('/')}": b"x"}
+    return make_wheel(site.name, tag=_NATIVE_TAG, files=files)
+
+
+def wheel_with_a_metadata_bomb(site: Site) -> bytes:
+    return make_raw_zip([lzma_bomb(f"{site.name.replace('-', '_')}-1.0.dist-info/METADATA")])
+
+
+def wheel_that_wants_the_host(site: Site) -> bytes:
+    line = f"Requires-Dist: stolen @ file://{site.secret}"
+    return make_wheel(site.name, line, tag=_NATIVE_TAG)
+
+
+def is_nothing_written(world: World) -> None:
+    """Check that nothing of the wheel went where its members lead."""
+    assert not world.site.stolen.exists()
+
+
+def application_that_links_out(*, folder: bool) -> Make:
+    """Return a maker of an application whose files are a link to the host's: to its secret, or to its folder."""
+
+    def make(site: Site) -> str:
+        (site.folder / "requirements.txt").write_text("steady==1.0\n")
+        (site.folder / "leak").symlink_to(site.host if folder else site.secret)
+        table = serve_native(honest_native)(site)
+        return f'{table}\n[applications.shop]\nlock = "requirements.txt"\nfiles = ["leak"]'
+
+    return make
+
+
 # --- index answers ----------------------------------------------------------------------------------------------------
 
 
@@ -421,6 +492,39 @@ _REPORT = "the run's end, its report, the neighbours' verdicts"
 _MEMORY = "memory and time of the farm's process"
 
 ATTACKS = (
+    # --- upstream's wheels are files of others, and an application's files are the project's
+    Attack(
+        name="upstream-of-another", point="medium", kind="wheel", verdicts=FAILS, codes=("WF215",), checked=_PINS,
+        make=serve_native(wheel_of_another),
+    ),
+    Attack(
+        name="upstream-wrong-hash", point="4", kind="index answer", verdicts=FAILS, codes=("WF103",), checked=_HOST,
+        make=serve_native(honest_native, sha256="0" * 64),
+    ),
+    Attack(
+        name="upstream-leads-out", point="4", kind="wheel", verdicts=FAILS_OR_BUILDS, checked=_HOST,
+        make=serve_native(wheel_that_leads_out), check=is_nothing_written,
+    ),
+    Attack(
+        name="upstream-metadata-bomb", point="12", kind="wheel", verdicts=NO_ANSWER, checked=_MEMORY,
+        make=serve_native(wheel_with_a_metadata_bomb),
+    ),
+    Attack(
+        name="upstream-wants-the-host", point="4", kind="wheel", verdicts=FAILS_OR_BUILDS, checked=_HOST,
+        make=serve_native(wheel_that_wants_the_host),
+    ),
+    Attack(
+        name="upstream-many-tags", point="12", kind="index answer", verdicts=NO_ANSWER, checked=_MEMORY,
+        make=serve_native(honest_native, f"{_LETTERS}-{_LETTERS}-{_LETTERS}"),
+    ),
+    Attack(
+        name="application-links-to-a-file", point="4", kind="sdist", verdicts=FAILS_OR_BUILDS, checked=_HOST,
+        make=application_that_links_out(folder=False),
+    ),
+    Attack(
+        name="application-links-to-a-folder", point="4", kind="sdist", verdicts=FAILS_OR_BUILDS, checked=_HOST,
+        make=application_that_links_out(folder=True),
+    ),
     # --- one package's metadata ends no run
     Attack(
         name="odd-marker", point="7", kind="sdist", verdicts=FAILS_OR_BUILDS, checked=_REPORT,

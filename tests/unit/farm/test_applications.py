@@ -323,3 +323,23 @@ def test_a_version_that_was_not_found_blocks_by_its_own_fault(
     (blocker,) = tried.judged[0].blockers
     assert blocker.package == "foo"
     assert "no release matches" in blocker.what
+
+
+@pytest.mark.parametrize("target", ["outside", "outside/secret.txt", "loop"])
+def test_files_that_are_links_out_of_the_project_are_refused(
+    tmp_path: Path, store: Store, target: str
+):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.txt").write_text("")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "leak").symlink_to("leak" if target == "loop" else tmp_path / target)
+    matrix = load(project, text=MATRIX.replace('files = ["shop"]', 'files = ["leak"]'))
+    with pytest.raises(ApplicationError, match="leak is a link that leads out of the folder"):
+        keep_files(matrix, matrix.applications["shop"], store)
+
+
+def test_files_behind_a_link_within_the_project_are_taken(tmp_path: Path, store: Store):
+    (tmp_path / "link").symlink_to("shop")
+    matrix = load(tmp_path, text=MATRIX.replace('files = ["shop"]', 'files = ["link"]'))
+    assert list(keep_files(matrix, matrix.applications["shop"], store)) == ["link/main.py"]
