@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shutil
 from collections.abc import Callable
 
 from builder.store.job_ids import JobKind
@@ -198,7 +199,10 @@ def application_that_links_out(*, folder: bool) -> Make:
 
     def make(site: Site) -> str:
         (site.folder / "requirements.txt").write_text("steady==1.0\n")
-        (site.folder / "leak").symlink_to(site.host if folder else site.secret)
+        outside = site.folder.parent / "outside"
+        outside.mkdir()
+        shutil.copy(site.secret, outside)
+        (site.folder / "leak").symlink_to(outside if folder else outside / site.secret.name)
         table = serve_native(honest_native)(site)
         return f'{table}\n[applications.shop]\nlock = "requirements.txt"\nfiles = ["leak"]'
 
