@@ -30,6 +30,7 @@ SITUATIONS = {
     "bases": set(),
     "data-job": {"sha256", "version"},
     "dependency-file": {"version"},
+    "heavy": {"apt", "memory", "timeout_s"},
     "limits": {"timeout_s", "memory", "env", "skip"},
     "local-sdist": {"sdist"},
     "patch": {"sdist", "patches"},
