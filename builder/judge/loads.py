@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     )
     from builder.verdicts.codes import FindingCode
 
+_NO_VERSION = re.compile(
+    r"satisfies the requirement (?P<needed>[\w.-]+[^ (]*) .*\(from versions: (?P<versions>\d[^)]*)\)"
+)
+"""What pip says of a requirement for which the index has other versions alone."""
+
 _FRAMES_SHOWN = 3  # the innermost ones: below them is the interpreter
 _NEEDS_ANOTHER_FIRST = re.compile(
     r"\b(?P<module>[A-Za-z_][\w.]{0,60})(?: (?:package|module|library))?"
@@ -62,7 +67,8 @@ def judge_load(load: AbiLoad, name: str, extra_of: Sequence[str] = ()) -> Iterat
         return  # without its dependencies the wheel was not imported
 
     if load.install is not None:
-        yield Finding(code="WF401", detail=load.install, where=name)
+        remedy = _suggest_version(load.install)
+        yield Finding(code="WF401", detail=load.install, where=name, remedy=remedy)
 
     for finding in _judge_probes(load, canonicalize_name(name)):
         is_import_error = finding.code == "WF402"
@@ -191,6 +197,20 @@ def _choose_import_code(
         return "WF407"
 
     return "WF402"
+
+
+def _suggest_version(error: str) -> str:
+    """Return what to do where pip finds a needed package in the farm's index and no version that fits; else nothing."""
+    found = _NO_VERSION.search(error)
+    if found is None:
+        return ""
+
+    needed, versions = found["needed"], found["versions"]
+    project = re.split(r"[^\w.-]", needed, maxsplit=1)[0]
+    return (
+        f"it needs {needed}, and the farm has {versions}: add one that fits to the matrix, "
+        f'as [packages."{project}==VERSION"] beside the table that is there'
+    )
 
 
 def _describe_stack(ending: Ending) -> str:

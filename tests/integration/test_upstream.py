@@ -34,9 +34,25 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """
 
 
+SLOW = """
+import time
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    time.sleep(600)
+"""
+GREEDY = """
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    return b"x" * (8 << 30)
+"""
+
+
 @pytest.fixture
-def upstream(images: Workshop, tmp_path: Path) -> Iterator[tuple[LocalIndex, str]]:
-    """Serve a release on the loopback interface: wheels that somebody built, and an sdist that does not compile."""
+def upstream(
+    request: pytest.FixtureRequest, images: Workshop, tmp_path: Path
+) -> Iterator[tuple[LocalIndex, str]]:
+    """Serve a release on the loopback interface: wheels that somebody built, and an sdist that cannot be built.
+
+    Its build backend is the parameter; without one it does not compile.
+    """
     (tmp_path / "index").mkdir()
     with serving(tmp_path / "index") as (index, settings):
         for wheel in sorted((images.wheelhouse / "simple/steady").rglob("*.whl")):
@@ -44,7 +60,7 @@ def upstream(images: Workshop, tmp_path: Path) -> Iterator[tuple[LocalIndex, str
         files = {
             "steady-1.0/PKG-INFO": b"Metadata-Version: 2.2\nName: steady\nVersion: 1.0\n",
             "steady-1.0/pyproject.toml": PYPROJECT.encode(),
-            "steady-1.0/broken.py": BACKEND.encode(),
+            "steady-1.0/broken.py": getattr(request, "param", BACKEND).encode(),
         }
         index.add("steady", "steady-1.0.tar.gz", archive("tar.gz", files))
         yield index, settings.url
@@ -95,3 +111,25 @@ def test_where_the_sdist_does_not_compile_upstreams_wheel_is_taken_and_that_is_s
     workshop.run(PIP_INDEX_URL=url)
     abis = workshop.verdicts()["steady"]["abis"]
     assert {part["verdict"] for part in abis.values()} == {"build-failure"}
+
+
+@pytest.mark.parametrize(
+    ("upstream", "setting", "words"),
+    [
+        (SLOW, "timeout_s = 10", "10 s"),
+        (GREEDY, 'memory = "512m"', "memory"),
+    ],
+    indirect=["upstream"],
+)
+def test_where_the_build_takes_more_than_it_may_upstreams_wheel_is_taken(
+    workshop: Workshop, upstream: tuple[LocalIndex, str], setting: str, words: str
+):
+    index, url = upstream
+    workshop.write(f"{MATRIX.replace('TAKE', 'either')}{setting}\n")
+    done = workshop.run(PIP_INDEX_URL=url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    abis = workshop.verdicts()["steady"]["abis"]
+    check_served(workshop, index, abis)
+    for part in abis.values():
+        (finding,) = [one for one in part["findings"] if one["code"] == "WF221"]
+        assert words in finding["detail"]

@@ -145,6 +145,21 @@ def test_a_module_that_fails_alone_but_not_after_the_others_depends_on_order():
     assert codes(facts(module(), late, walk=raised("ImportError: no", "foo._y"))) == ["WF402"]
 
 
+def test_a_version_that_the_farm_does_not_have_can_be_added():
+    error = (
+        "Could not find a version that satisfies the requirement protobuf<7,>=6.32.1"
+        " (from snowflake-connector-python) (from versions: 7.36.2)"
+    )
+    (finding,) = findings(facts(install=error, modules=[]))
+    assert finding.code == "WF401"
+    assert finding.remedy == (
+        "it needs protobuf<7,>=6.32.1, and the farm has 7.36.2: add one that fits to the matrix, "
+        'as [packages."protobuf==VERSION"] beside the table that is there'
+    )
+    missing = error.replace("7.36.2", "none")
+    assert [finding.remedy for finding in findings(facts(install=missing, modules=[]))] == [""]
+
+
 def test_a_further_top_level_module_may_need_what_an_extra_brings():
     error = "ImportError: aiohttp is not installed; caused by ModuleNotFoundError: No module named 'aiohttp'"
     server = module("food", error=error, missing="aiohttp")
