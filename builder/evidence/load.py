@@ -88,7 +88,7 @@ class Ending(Model):
 
 
 class Probe(Ending):
-    """One module, imported in a process of its own; a native one perhaps with others, which can make no difference."""
+    """One module, imported in a process of its own; a native one perhaps among others, in both orders."""
 
     module: str
     """Its dotted name."""

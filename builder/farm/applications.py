@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 _PARALLEL_TESTS = "pytest-run-parallel"
 
 _TEST_THREADS = 4
-"""Threads that run each test of an application on a free-threaded interpreter."""
+"""Threads that run each test of an application on a free-threaded interpreter: more than there are CPUs, few enough for
+tests with a database or a port each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -392,10 +392,10 @@ def _find_own_blockers(
 
     imports = facts.imports
     if imports is not None:
-        death = imports.signal or imports.hang or imports.fault
-        if death is not None:
-            at = f" (importing {imports.during})" if imports.during else ""
-            yield _own_blocker(f"importing all of it in one process ended it: {death}{at}")
+        ending = imports.signal or imports.hang or imports.fault
+        if ending is not None:
+            at_module = f" (importing {imports.during})" if imports.during else ""
+            yield _own_blocker(f"importing all of it in one process ended it: {ending}{at_module}")
         for failed in imports.failed:
             if not _lacks_option(failed):
                 package = canonicalize_name(failed.distribution)

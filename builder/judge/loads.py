@@ -443,9 +443,9 @@ def _judge_strict_exceptions(
 
 
 def _judge_crash(condition: Condition, code: FindingCode, doing: str) -> Iterator[Finding]:
-    """Yield a finding where a process under a condition died of a signal or hung; nothing where it ended normally.
+    """Yield a finding where a process under a condition died of a signal, hung, or did not come to its end by itself.
 
-    `during` of the condition is the module that was being imported then.
+    The last is WF402, whatever the code of the others. `during` of the condition is what was being imported then.
     """
     last_module = condition.during or ""
     at_module = f", at {last_module}" if last_module else ""

@@ -72,20 +72,21 @@ def probe_natives(python: str, request: dict[str, Any], names: list[str]) -> lis
 
     scikit-learn has some seventy, and each process imports numpy and scipy first. So one process imports them all, and
     a second one all in the reverse order: a module that needs another one to be imported before it fails in one of the
-    two. Alone is imported what failed there, and what turned the GIL on, or came after that.
+    two, unless a third one brings that along both times. Alone is imported what failed there, and what turned the GIL
+    on, or came after that.
 
     Args:
         python: the interpreter.
         request: the request of a probe, without the modules.
         names: the modules.
     """
-    innocent: dict[str, dict[str, Any]] = {}
+    cleared: dict[str, dict[str, Any]] = {}
     if len(names) > _FEW:
-        forwards = find_innocent(python, request, names)
-        backwards = find_innocent(python, request, names[::-1])
-        innocent = {name: facts for name, facts in forwards.items() if name in backwards}
+        forwards = find_cleared(python, request, names)
+        backwards = find_cleared(python, request, names[::-1])
+        cleared = {name: facts for name, facts in forwards.items() if name in backwards}
 
-    return [innocent.get(name) or probe_alone(python, request, name) for name in names]
+    return [cleared.get(name) or probe_alone(python, request, name) for name in names]
 
 
 def probe_alone(python: str, request: dict[str, Any], name: str) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def probe_alone(python: str, request: dict[str, Any], name: str) -> dict[str, An
     return probe
 
 
-def find_innocent(
+def find_cleared(
     python: str, request: dict[str, Any], names: list[str]
 ) -> dict[str, dict[str, Any]]:
     """Import native modules in one process; return what each showed that was imported and left the GIL off, by name.
@@ -132,13 +133,13 @@ def find_innocent(
     if not came_to_its_end or gil_seen not in _LEFT_OFF:
         return {}
 
-    innocent: dict[str, dict[str, Any]] = {}
+    cleared: dict[str, dict[str, Any]] = {}
     for line in answer["lines"]:
         if "error" not in line and not line["gil"]["after"]:
             line["gil"]["seen"] = gil_seen
-            innocent[line["module"]] = {**line, "native": True}
+            cleared[line["module"]] = {**line, "native": True}
 
-    return innocent
+    return cleared
 
 
 def probe_module(

@@ -17,13 +17,13 @@ class Obstacle:
 
     Attributes:
         title: its name.
-        what: what is wrong, as it was said first.
+        what: what is wrong, each once.
         places: the answers that it blocks, each as `shop on cp314t, debian-12`.
         ways_out: what helps, the shortest way first.
     """
 
     title: str
-    what: str
+    what: list[str] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
     ways_out: list[str] = field(default_factory=list)
 
@@ -35,11 +35,16 @@ def find_obstacles(applications: Iterable[ApplicationPart]) -> list[Obstacle]:
         place = f"{application.name} on {application.abi}, {application.base}"
         for blocker in application.blockers:
             title = f"{blocker.package} {blocker.version}".strip() or application.name
-            obstacle = obstacles.setdefault(title, Obstacle(title=title, what=blocker.what))
-            if place not in obstacle.places:
-                obstacle.places.append(place)
-            for way_out in blocker.ways_out:
-                if way_out not in obstacle.ways_out:
-                    obstacle.ways_out.append(way_out)
+            obstacle = obstacles.setdefault(title, Obstacle(title=title))
+            _add_new(obstacle.what, [blocker.what])
+            _add_new(obstacle.places, [place])
+            _add_new(obstacle.ways_out, blocker.ways_out)
 
     return sorted(obstacles.values(), key=lambda obstacle: -len(obstacle.places))
+
+
+def _add_new(lines: list[str], more: Iterable[str]) -> None:
+    """Add to some lines those that are not among them."""
+    for line in more:
+        if line not in lines:
+            lines.append(line)

@@ -50,7 +50,7 @@ def test_what_blocks_most_comes_first():
     )
     assert [obstacle.title for obstacle in obstacles] == ["bar 1.0", "foo 1.0"]
     assert obstacles[0].places == ["shop on cp314t, debian-12", "desk on cp314t, debian-12"]
-    assert obstacles[0].ways_out == ["wait"]
+    assert (obstacles[0].what, obstacles[0].ways_out) == (["bar is racy"], ["wait"])
 
 
 def test_the_page_has_every_answer_and_escapes_what_packages_say():

@@ -81,9 +81,9 @@ def test_what_turns_the_gil_on_or_comes_after_it_is_imported_alone(
         return {"lines": lines, "gil_seen": seen}
 
     monkeypatch.setattr(imports, "run_probe", answer)
-    innocent = imports.find_innocent("python", {}, ["foo.a", "foo.b", "foo.c"])
-    assert [*innocent] == believed
-    assert all(facts["gil"]["seen"] == seen for facts in innocent.values())
+    cleared = imports.find_cleared("python", {}, ["foo.a", "foo.b", "foo.c"])
+    assert [*cleared] == believed
+    assert all(facts["gil"]["seen"] == seen for facts in cleared.values())
 
 
 def test_one_that_works_after_the_module_that_imports_it_says_so(
