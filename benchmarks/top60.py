@@ -58,7 +58,7 @@ told = {}
 for module in [*tops, *more]:
     done = subprocess.run([sys.executable, "-c", code, module], capture_output=True, text=True,
                           env={"PYTHONPATH": site, "HOME": "/tmp", "PATH": "/usr/bin:/bin"})
-    lacks = "ModuleNotFoundError" in done.stderr
+    lacks = "No module named" in done.stderr
     told[module] = done.stdout.split()[-1] if done.returncode == 0 else "lacks a module" if lacks else "error"
 print(json.dumps({"tops": tops, "told": told}))
 """
