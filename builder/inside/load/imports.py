@@ -84,9 +84,17 @@ def probe_natives(python: str, request: dict[str, Any], names: list[str]) -> lis
     if len(names) > _FEW:
         forwards = find_cleared(python, request, names)
         backwards = find_cleared(python, request, names[::-1])
-        cleared = {name: facts for name, facts in forwards.items() if name in backwards}
+        for name in forwards.keys() & backwards.keys():
+            cleared[name] = forwards[name]
 
-    return [cleared.get(name) or probe_alone(python, request, name) for name in names]
+    probes: list[dict[str, Any]] = []
+    for name in names:
+        probe = cleared.get(name)
+        if probe is None:
+            probe = probe_alone(python, request, name)
+        probes.append(probe)
+
+    return probes
 
 
 def probe_alone(python: str, request: dict[str, Any], name: str) -> dict[str, Any]:
