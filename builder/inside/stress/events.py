@@ -22,14 +22,24 @@ def deduplicate(events: Iterable[Event]) -> list[Event]:
     """
     by_key: dict[tuple[Any, ...], Event] = {}
     for event in events:
-        places = event.get("places") or [event["scenario"]]
-        key = (event["what"], *places)
+        key = name_event(event)
         if key in by_key:
             by_key[key]["times"] += 1
         else:
             by_key[key] = {**event, "times": 1}
 
     return list(by_key.values())
+
+
+def name_event(event: Event) -> tuple[Any, ...]:
+    """Return what tells an event apart from others: its kind and places, or its scenario where it has no places."""
+    places = event.get("places") or [event["scenario"]]
+    return (event["what"], *places)
+
+
+def is_own(event: Event) -> bool:
+    """Return whether a race counts against the package."""
+    return bool(event["owner"] == "package" and not event["lock_free"])
 
 
 def list_interference(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[dict[str, Any]]:

@@ -238,7 +238,7 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
         proof["script"] = prover.render_script(scenario, _TITLES[what])
-        proof["arms"] = prover.variants(scenario, reproduces, _VARIANT_TIMES)
+        proof["arms"] = prover.variants(scenario, reproduces, _VARIANT_TIMES, [shown, ran])
         proof["output"] = example.output[-_LONGEST_OUTPUT:]
         proof["signal"] = example.signal
 

@@ -20,6 +20,9 @@ TICK_S = 0.0002
 LOOK_EVERY = 16
 """Calls that a thread makes between two looks at the clock, which takes as long as a short call."""
 
+GUARDED = ("distinct", "separate")
+"""Ways of sharing in which nothing is called where the expression of a subject always gives the same object."""
+
 LONGEST_TEXT = 20_000
 """Characters of a value that is compared: a longer one would take the time of many calls."""
 
@@ -41,7 +44,7 @@ def run_rounds(
     """Run rounds of threads that each make the calls of one row, over and over.
 
     Args:
-        make: makes the subject of the calls.
+        make: makes the subject of the calls; of the shared argument where what threads share is a component.
         argument: makes the argument that calls share.
         rows: one per kind of thread; a call is (text, function of subject and argument, its result alone or None).
         observers: functions of the subject that tell its state.
@@ -49,7 +52,9 @@ def run_rounds(
         iterations: calls each thread makes in a round.
         rounds: how often all of it is done, with a new subject.
         sharing: "shared", one subject for all threads; "private", one each; "fresh", a new one for every call;
-            "series", a new one for all threads at every step.
+            "series", a new one for all threads at every step; "argument", a subject for each thread, and one argument
+            for all; "component", a subject for each thread, all made of one argument; "separate" and "distinct", as
+            private and fresh, but nothing is called where `make` gives the same object every time.
         crew: runs a function of a thread's number in that many threads; None for new threads each time.
         make_immortal: is given every object that threads will share, before they do.
         longest_s: after how many seconds calls that still come to an end are cut short: a value that grows with each of
@@ -61,6 +66,10 @@ def run_rounds(
     wrong: dict[str, None] = {}  # in the order they were seen, each once
     errors: dict[str, int] = {}
     until = now() + (float("inf") if longest_s is None else longest_s)
+
+    # What is always the same object is shared, whoever asks for it.
+    if sharing in GUARDED and is_one_object(make):
+        return errors, []
 
     # What each thread or call has for itself leaves no common state to compare.
     expected = None
@@ -110,7 +119,8 @@ def run_round(
     until,
 ):
     """Let threads make their calls once, note errors and wrong results, and return the subject they shared."""
-    subject, shared = make(), argument()
+    shared = argument()
+    subject = make(shared) if sharing == "component" else make()
     series = [make() for _ in range(iterations)] if sharing == "series" else []
     if make_immortal:
         for value in (subject, shared, *series):
@@ -120,12 +130,12 @@ def run_round(
     def work(number):
         # What threads count references of together orders them, and hides races:
         # each has functions and lists of its own.
-        own, given = (make(), argument()) if sharing == "private" else (subject, shared)
+        own, given = hand_out(make, argument, sharing, subject, shared)
         texts = rows[number % len(rows)]
         row = [(call, result) for _, call, result in texts]
         start = number // len(rows)  # threads with the same row begin at different calls of it
         targets = series
-        fresh = make if sharing == "fresh" else None
+        fresh = make if sharing in ("fresh", "distinct") else None
 
         ready.append(number)
         while len(ready) < threads:  # all begin at once: a lock would order them
@@ -150,6 +160,23 @@ def run_round(
 
     crew(work, threads)
     return subject
+
+
+def hand_out(make, argument, sharing, subject, shared):
+    """Return the subject and the argument that a thread gets."""
+    if sharing in ("private", "separate"):
+        return make(), argument()
+    if sharing == "argument":
+        return make(), shared
+    if sharing == "component":
+        return make(shared), shared
+    return subject, shared
+
+
+def is_one_object(make):
+    """Return whether a subject is the same object whenever it is made."""
+    first, second = make(), make()
+    return first is not None and first is second
 
 
 def run_in_threads(work, count):

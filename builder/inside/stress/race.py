@@ -21,7 +21,7 @@ Facts:
   ended or spoke for the processes that called it;
 - `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
   hangs under the sanitizer). What was shown again has `script`, `shown`, `ran`; a race that only own tests showed has
-  no script.
+  no script. `arms` tells what variants of a scenario showed (arms.py).
 """
 
 import json
@@ -33,9 +33,9 @@ from typing import Any
 
 from ..supervise.accounts import supervise, take_account
 from ..supervise.folders import seal_folder
-from . import installing, instrumentation, learning, owntests, scenarios, speed, unpacking
+from . import arms, installing, instrumentation, learning, owntests, scenarios, speed, unpacking
 from .answer import write_answer
-from .events import Event, deduplicate, list_interference
+from .events import Event, deduplicate, is_own, list_interference
 from .interpreter import Interpreter
 from .player import Player, PlayResult, adapt_for_sanitizer
 from .reproducer import Predicate, Prover
@@ -57,6 +57,9 @@ _CANARY_S = 30  # most time for each
 _PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
 _PROVED_ROUNDS = 12  # a program of few calls has time for more
 _VARIANT_TIMES = 2  # runs of each variant that tells what a harm needs
+_GIL_TIMES = 1  # runs with the GIL on, which orders all but what is done without it
+_ARMS_SHARE = 0.35
+"""Of the time that the plan has: for variants of the scenarios in which a race was seen. Not measured."""
 
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
 _LONGEST_OUTPUT = 3000
@@ -190,10 +193,16 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
 
     unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
     plan = plan_scenarios(surface, request)
-    played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
     by_id = {scenario["id"]: scenario for scenario in plan}
-    events = deduplicate(played.events)
-    races = [event for event in events if event["what"] == "race"]
+    player = Player(
+        race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
+    )
+    played = player.play(plan)
+    measured = arms.measure_arms(player, played.events, by_id, _ARMS_SHARE * effort["race_s"])
+    player.close()
+
+    events = deduplicate([*played.events, *measured.more_races])
+    races = [measured.describe(event) for event in events if event["what"] == "race"]
     harms = [event for event in events if event["what"] in {"crash", "hang"}]
 
     # The time for proofs begins here: own tests, which may take longer than the plan, leave some of it or none.
@@ -208,7 +217,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     proved_races = prove_events(own_races, by_id, prover, effort)
     for event in races_of_tests:
         if is_own(event):
-            proved_races.append({**event, "calls": None})  # no scenario made it
+            proved_races.append({**event, "calls": None, "arms": None})  # no scenario made it
     proved_harms = prove_events(rank_events(harms, by_id)[:_MOST_LISTED], by_id, prover, effort)
 
     return {
@@ -297,25 +306,6 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
     )
 
     return plan
-
-
-def play_plan(
-    race: Interpreter, prelude: list[str], native: set[str], plan: list[Scenario], seconds: float
-) -> PlayResult:
-    """Run the planned scenarios under the sanitizer, as far as there is time.
-
-    Args:
-        race: the interpreter that was compiled with the sanitizer.
-        prelude: modules of the package.
-        native: file names of its extension modules.
-        plan: the scenarios.
-        seconds: most time for all of them.
-    """
-    player = Player(race, prelude, native, rounds=_PLAYED_ROUNDS, seconds=seconds)
-    played = player.play(plan)
-    player.close()
-
-    return played
 
 
 def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
@@ -429,23 +419,24 @@ def race_own_tests(
     return tested, list(new_races.values())[:_MOST_LISTED]
 
 
-def is_own(event: Event) -> bool:
-    """Return whether a race counts against the package."""
-    return bool(event["owner"] == "package" and not event["lock_free"])
-
-
 def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Event]:
-    """Return events in the order in which they are to be shown again: those of scenarios with few calls come first.
+    """Return events in the order in which they are to be shown again, the gravest first.
+
+    Of what is freed, and of what is not, that which shows with nothing shared comes first, then what takes few calls.
 
     Args:
         events: what was seen.
         by_id: the scenarios by their ids.
     """
 
-    def count_calls(event: Event) -> int:
-        return scenarios.count_calls(by_id[event["scenario"]])
+    def rank(event: Event) -> tuple[bool, bool, int]:
+        scenario = by_id[event["scenario"]]
+        frees = bool(event.get("freed"))
+        shown_private, _ = (event.get("arms") or {}).get("private", (0, 0))
+        needs_nothing = bool(shown_private) or arms.shares_nothing(scenario)
+        return not frees, not needs_nothing, scenarios.count_calls(scenario)
 
-    return sorted(events, key=count_calls)
+    return sorted(events, key=rank)
 
 
 def prove_events(
@@ -464,7 +455,7 @@ def prove_events(
     entries: list[Event] = []
     for number, event in enumerate(events):
         scenario = by_id[event["scenario"]]
-        entry = {**event, "calls": scenario}
+        entry = {"arms": None, **event, "calls": scenario}
         if number < effort["proofs"] and time.monotonic() < prover.deadline:
             entry |= prove_event(event, scenario, prover, effort["times"])
         entries.append(entry)
@@ -484,8 +475,8 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
     Returns:
         `shown` (how many runs of the program showed the event) and `ran` (how many runs there were). Where one showed
         it, also `calls` (the smallest scenario that does), `script` (the program's text), `output` (the end of what a
-        run printed) and, for a crash or a hang, `arms` (`[shown, ran]` for variants, such as one thread alone: they
-        tell what the event needs).
+        run printed) and `arms` (`[shown, ran]` for variants, such as one thread alone: they tell what the event
+        needs; of a race, those that were measured before, and the program with the GIL on).
     """
     reproduces = make_predicate(event)
     small = prover.shrink(scenario, reproduces)
@@ -494,8 +485,12 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
     if shown:
         script = prover.render_script(small, describe_event(event))
         proof = {"calls": small, "script": script, **proof}
-        if event["what"] != "race":
-            proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES)
+        measured = event.get("arms") or {}
+        is_measured = "private" in measured or arms.shares_nothing(small)
+        if event["what"] == "race" and is_measured:
+            proof["arms"] = measured | prover.try_with_gil(small, reproduces, _GIL_TIMES)
+        else:
+            proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES, [shown, ran])
         proof["output"] = example.output[-_LONGEST_OUTPUT:] if example else ""
 
     print(f"{event['what']} {event.get('places', '')}: shown {shown} of {ran}", flush=True)
