@@ -30,7 +30,7 @@ SHOWN = re.compile(r"shown again (\d+) of (\d+) times")
 ENOUGH = 8
 """How often a program has to have run for its share to say something."""
 METHODS = ("import", "own tests", "stress", "stress with sanitizer", "all")
-BLAMED = frozenset({"racy", "thread-unsafe"})
+BLAMED = frozenset({"distinct", "racy", "thread-unsafe"})
 
 Counts = dict[str, defaultdict[str, float]]
 """By method: packages found, missed, false and clean, and seconds."""

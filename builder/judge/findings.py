@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from builder.judge import codes
 from builder.judge.codes import Code
+from builder.judge.levels import ThreadFault
 from builder.judge.location import Location
 from builder.judge.ways_out import WayOut
 from builder.store.hashing import digest
-from builder.verdicts import Verdict
+from builder.verdicts import Severity, Verdict
 from builder.verdicts.codes import FindingCode
 
 _ID_LENGTH = 12  # hexadecimal digits: short enough to type, and unique among the findings of a run
@@ -29,6 +30,7 @@ class Finding:
         ways_out: the same as single steps, those that are known to work first; empty where the remedy is one step.
         script: a program that shows it again, if there is one.
         race: whether that program needs the race detector's interpreter.
+        threads: what is known of a fault under threads: it decides the verdict; None for any other finding.
         advisory: it does not count for the verdict, because another base made up for it.
     """
 
@@ -45,6 +47,7 @@ class Finding:
     log: str = ""
     script: str = ""
     race: bool = False
+    threads: ThreadFault | None = None
     advisory: bool = False
 
     @property
@@ -55,7 +58,16 @@ class Finding:
     @property
     def verdict(self) -> Verdict | None:
         """The verdict it forces."""
-        return None if self.advisory else self.kind.verdict
+        if self.advisory:
+            return None
+        return self.kind.verdict if self.threads is None else self.threads.verdict
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is: what users avoid by sharing nothing is a warning."""
+        if self.threads is not None and self.threads.verdict is Verdict.DISTINCT:
+            return Severity.WARNING
+        return self.kind.severity
 
     @property
     def id(self) -> str:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from builder.evidence.race import NO_SDIST, Variants
 from builder.judge.findings import Finding
+from builder.judge.levels import assess_fault, was_shown
 from builder.judge.location import pair_locations, read_locations
+from builder.verdicts.levels import Consequence
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from builder.evidence.exercise import ExerciseFacts, OwnTests
     from builder.evidence.race import (
@@ -35,6 +37,11 @@ MIN_COVERAGE = 0.5
 """Share of the native callables that must have been called by threads for `compatible`."""
 
 _HARM_CODES: dict[str, FindingCode] = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
+_CONSEQUENCES = {
+    "crash": Consequence.CRASH,
+    "hang": Consequence.HANG,
+    "wrong": Consequence.WRONG,
+}
 _MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
 _MAX_MISSED = 6  # callables named of those that threads did not call
 _MAX_CALLS = 3  # of a finding, in its sentence; its program has all
@@ -121,11 +128,16 @@ def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
 # --- the race detector ------------------------------------------------------------------------------------------------
 
 
-def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
+def judge_race(facts: RaceFacts, log: str, plain_harms: Sequence[Harm] = ()) -> Iterator[Finding]:
     """Yield findings of the race job, i.e. of native calls by several threads under ThreadSanitizer.
 
     Nothing is yielded where there is no wheel. A package or detector that could not be prepared gives one finding on
     why.
+
+    Args:
+        facts: what the job found.
+        log: of the job.
+        plain_harms: what the wheel itself did with the plain interpreter.
     """
     if facts.wheel is None:
         return
@@ -146,7 +158,7 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
         yield Finding(code="WF611", detail=detail, log=log)
     else:
         yield from _judge_coverage(facts, facts.surface, log)
-        yield from _judge_events(facts, log)
+        yield from _judge_events(facts, log, plain_harms)
         yield from _judge_unwatched(facts, log)
         yield from _judge_interference(facts.interference, log)
         if facts.own_tests is not None:
@@ -179,33 +191,50 @@ def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Fi
         yield Finding(code="WF611", detail=detail, where="surface", log=log)
 
 
-def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
+def _judge_events(facts: RaceFacts, log: str, plain_harms: Sequence[Harm]) -> Iterator[Finding]:
     """Yield findings for races shown again, for harms (crashes, hangs, wrong results), and for other reports.
 
-    At most `_MAX_FINDINGS` of each kind are taken.
+    At most `_MAX_FINDINGS` of each kind are taken, of races those that need the least.
     """
-    for race in facts.races[:_MAX_FINDINGS]:
-        yield _ignore_if_gil(_race_finding(race, log), gil=facts.gil)
+    races = [_race_finding(race, log) for race in facts.races]
+    races.sort(key=_verdict_rank, reverse=True)
+    for finding in races[:_MAX_FINDINGS]:
+        yield _ignore_if_gil(finding, gil=facts.gil)
 
-    yield from _judge_harms(facts.harms[:_MAX_FINDINGS], log, race=True, gil=facts.gil)
+    for harm in facts.harms[:_MAX_FINDINGS]:
+        for finding in _judge_watched_harm(harm, facts.races, plain_harms, log):
+            yield _ignore_if_gil(finding, gil=facts.gil)
 
     for advisory in facts.advisory[:_MAX_FINDINGS]:
         yield _advisory_finding(advisory, log)
+
+
+def _verdict_rank(finding: Finding) -> int:
+    return -1 if finding.verdict is None else finding.verdict.rank
 
 
 def _race_finding(race: ShownRace, log: str) -> Finding:
     """Return the finding for a race that a program of its own showed again."""
     calls = _describe_calls(race.calls)
     counts = _describe_counts(race.shown, race.ran)
+    variants = _describe_variants(race.arms or Variants())
+    fault = assess_fault(
+        race.calls,
+        race.arms,
+        Consequence.FREED if race.freed else Consequence.RACE,
+        came_again=bool(race.shown),
+    )
 
     return Finding(
         code="WF604" if race.freed else "WF605",
-        detail=f"{', '.join(race.lines)}, when threads make {calls}{counts}",
+        detail=f"{', '.join(race.lines)}, when threads make {calls}{counts}{variants}",
         where=_join_places(race),
         locations=_locate(race),
         log=log,
         script=race.script or "",
         race=True,
+        remedy=fault.remedy,
+        threads=fault,
     )
 
 
@@ -249,7 +278,7 @@ def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
     if not facts.done:
         return
 
-    yield from _judge_harms(facts.harms[:_MAX_FINDINGS], log, race=False, gil=facts.gil)
+    yield from _judge_harms(facts.harms[:_MAX_FINDINGS], log, gil=facts.gil)
     yield from _judge_interference(facts.interference, log)
     if facts.own_tests is not None:
         yield from _judge_own_tests(facts.own_tests, log)
@@ -352,7 +381,47 @@ def _ignore_if_gil(finding: Finding, *, gil: bool) -> Finding:
     return replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}")
 
 
-def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> Iterator[Finding]:
+def _judge_watched_harm(
+    harm: Harm, races: Iterable[ShownRace], plain_harms: Iterable[Harm], log: str
+) -> Iterator[Finding]:
+    """Yield the finding for a crash or a hang of the build for the race detector.
+
+    Where the wheel itself does the same, that counts, and nothing is yielded. It is the package's as well where the
+    detector reports a race of it in the same calls. Otherwise only that build is known to have it: code that switches
+    stacks, say, does not survive the instrumentation.
+    """
+    is_of_wheel = any(
+        plain.what == harm.what and plain.shown and _have_same_calls(harm, plain)
+        for plain in plain_harms
+    )
+    if is_of_wheel:
+        return
+
+    if any(_have_same_calls(harm, race) for race in races):
+        yield from _judge_harms([harm], log, gil=False, race=True)
+        return
+
+    detail = f"{_describe_harm(harm)}; the detector reported no race in these calls"
+    yield Finding(
+        code="WF626",
+        detail=detail,
+        where=harm.what,
+        log=log,
+        script=harm.script or "",
+        race=True,
+    )
+
+
+def _have_same_calls(harm: Harm, other: Harm | ShownRace) -> bool:
+    """Return whether two events were seen in the same scenario, or in calls of the same native code."""
+    if other.scenario == harm.scenario:
+        return True
+    return other.calls is not None and not set(harm.calls.natives).isdisjoint(other.calls.natives)
+
+
+def _judge_harms(
+    harms: Iterable[Harm], log: str, *, gil: bool, race: bool = False
+) -> Iterator[Finding]:
     """Yield findings for crashes, hangs and wrong results under threads.
 
     A harm that a program showed again may decide the verdict. One that was not shown again does not: a crash or a hang
@@ -382,7 +451,7 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     threads meet says nothing about them (WF625); one that the sanitizer's build alone ends is not the package as it is.
     """
     variants = harm.arms or Variants()
-    happens_alone = _was_shown(variants.alone)
+    happens_alone = was_shown(variants.alone)
     hides_threads = happens_alone and harm.what in {"crash", "hang"} and not race
     code: FindingCode = _HARM_CODES[harm.what]
     if happens_alone:
@@ -394,6 +463,10 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     if harm.sentences:
         detail += f": {harm.sentences[0][:_MAX_SENTENCE_CHARS]}"
 
+    fault = None
+    if not happens_alone:
+        fault = assess_fault(harm.calls, variants, _CONSEQUENCES[harm.what], came_again=True)
+
     return Finding(
         code=code,
         detail=detail,
@@ -401,6 +474,8 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
         log=log,
         script=harm.script or "",
         race=race,
+        remedy="" if fault is None else fault.remedy,
+        threads=fault,
     )
 
 
@@ -415,24 +490,21 @@ def _describe_harm(harm: Harm) -> str:
 
 
 def _describe_variants(variants: Variants) -> str:
-    """Return in which variants of the program the harm shows too: with the GIL on, with an object for each thread.
+    """Return in which variants of the program it shows too: with the GIL on, with an object for each thread.
 
-    Empty where it shows in neither.
+    Of the second, also how often it was tried in vain.
     """
     clauses = ""
-    if _was_shown(variants.gil):
+    if was_shown(variants.gil):
         clauses += "; it happens with the GIL on too"
-    if _was_shown(variants.private):
+    if was_shown(variants.private):
         clauses += (
             "; it happens with an object for each thread too: what they share is the module's"
         )
+    elif variants.private is not None:
+        clauses += f"; with nothing shared 0 of {variants.private[1]} times"
 
     return clauses
-
-
-def _was_shown(counts: tuple[int, int] | None) -> bool:
-    """Return whether a variant of a program, counted as (shown, ran), showed the harm at least once."""
-    return counts is not None and counts[0] > 0
 
 
 def _describe_end(harm: Harm) -> str:

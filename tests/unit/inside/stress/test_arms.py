@@ -118,7 +118,8 @@ def test_runs_of_variants_are_counted_for_each_race():
 
 
 def test_nothing_is_called_where_objects_of_their_own_are_one_and_the_same():
-    single, called = object(), []
+    single = object()
+    called: list[object] = []
 
     def run(make: Any, sharing: str) -> int:
         called.clear()
