@@ -1,6 +1,6 @@
 """Measure the detector on packages and releases whose threading faults are known.
 
-Usage: python -m benchmarks.detection FOLDER OUTPUT.json [--only corpus|releases] [--effort LEVEL] [--runs N]
+Usage: python -m benchmarks.detection FOLDER OUTPUT.json [--only corpus|releases|popular] [--effort LEVEL] [--runs N]
 [--packages NAME…] [--page FILE.md]
 
 The farm is run on the packages of benchmarks/corpus.tsv and on the releases of benchmarks/releases.tsv. One run asks
@@ -9,6 +9,8 @@ together, which is the verdict. More runs, each from nothing, tell whether the v
 
 Then what shows a release's fault best is replayed ten times with the sanitizer on it, and ten times on the release of
 the same package that has none: a crash, if one was shown, or else a race.
+
+On benchmarks/popular.toml, packages without labels, it is measured how much of their native code threads reach.
 
 FOLDER keeps the wheelhouses. What is not measured in a call stays in OUTPUT.json as it was. With --page nothing is
 measured: the page about what OUTPUT.json has is written.
@@ -24,8 +26,11 @@ from typing import Any
 from benchmarks.detection import replays
 from benchmarks.detection.labels import SETS, Label, read_labels
 from benchmarks.detection.page import render_page
+from benchmarks.detection.reach import measure_reach
 from benchmarks.detection.runs import Package, examine
 from benchmarks.detection.score import count_changes, describe_packages, score, show_scores
+
+POPULAR = "popular"
 
 
 def main() -> None:
@@ -37,7 +42,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--only", choices=SETS)
+    parser.add_argument("--only", choices=(*SETS, POPULAR))
     parser.add_argument("--effort", default="standard")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--packages", nargs="*", default=[])
@@ -52,17 +57,27 @@ def main() -> None:
         return
 
     results["effort"] = asked.effort
-    for name in [asked.only] if asked.only else SETS:
+    for name in [asked.only] if asked.only else (*SETS, POPULAR):
+        if name == POPULAR:
+            results[POPULAR] = measure_reach(asked.folder / POPULAR, asked.effort)
+            write(results, asked.output)
+            continue
+
         labels = read_labels(name, asked.packages)
         folder = asked.folder / name
         results["sets"][name] = measure(name, labels, folder, asked.effort, asked.runs)
         if name == "releases":
             results["pairs"] = replays.compare_releases(labels, folder / "run-1")
 
-        asked.output.parent.mkdir(parents=True, exist_ok=True)
-        asked.output.write_text(json.dumps(results, indent=1) + "\n")
+        write(results, asked.output)
 
     print(f"written: {asked.output}")
+
+
+def write(results: dict[str, Any], output: Path) -> None:
+    """Write what was measured so far."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def measure(name: str, labels: list[Label], folder: Path, effort: str, runs: int) -> dict[str, Any]:

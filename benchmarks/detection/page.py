@@ -52,6 +52,10 @@ def render_page(results: dict[str, Any]) -> str:
         parts.append("## Replays on the release with the fault, and on the one without\n")
         parts.append(_render_pairs(results["pairs"]))
 
+    if results.get("popular"):
+        parts.append("## Popular packages\n")
+        parts.append(_render_reach(results["popular"]))
+
     return "\n".join(parts)
 
 
@@ -122,6 +126,27 @@ def _render_pairs(pairs: list[dict[str, Any]]) -> str:
         rows.append([pair["package"], pair["found_in"], pair["version"], shown])
 
     return _render_table(["package", "found in", "replayed on", "shown"], rows)
+
+
+def _render_reach(reach: dict[str, Any]) -> str:
+    """Return what threads reach of packages of which nothing is known beforehand."""
+    rows: list[list[str]] = []
+    for package in reach["packages"]:
+        row = [
+            f"{package['package']} {package['version']}",
+            package["verdict"],
+            package["level"] or "-",
+            f"{package['reached']} of {package['callables']}",
+            str(package["pairs"]),
+        ]
+        rows.append(row)
+
+    columns = ["package", "verdict", "level", "native callables reached by threads", "pairs"]
+    sentence = (
+        f"The median share of native callables that threads reach is {reach['median_share']}, "
+        f"with `--effort {reach['effort']}`.\n"
+    )
+    return sentence + "\n" + _render_table(columns, rows)
 
 
 def _render_table(columns: list[str], rows: list[list[str]]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.detection import labels as tables
 from benchmarks.detection.labels import Label, split_into_batches
 from benchmarks.detection.page import render_page
+from benchmarks.detection.reach import summarize_reach
 from benchmarks.detection.runs import Package, names_one_of, read_package
 from benchmarks.detection.score import count_changes, describe_packages, score
 
@@ -120,3 +121,34 @@ def test_the_page_has_what_was_measured():
     assert "| cache | 1 of 1 |" in page
     assert "| pkg | 1 | 2 | 0 of 10 |" in page
     assert "there was one run" in page
+
+
+def test_the_reach_is_the_median_of_packages_with_native_callables():
+    def package(
+        name: str, verdict: str, callables: int, reached: int, pairs: int
+    ) -> dict[str, Any]:
+        exercised = {"native_callables": callables, "under_threads": reached, "pairs": pairs}
+        findings = [
+            {"code": "WF605", "severity": "error"},
+            {"code": "WF606", "severity": "info"},
+            {"code": "WF501", "severity": "error"},
+        ]
+        part = {"verdict": verdict, "exercised": exercised, "findings": findings}
+        return {"name": name, "version": "1", "abis": {"cp314t": part}}
+
+    reach = summarize_reach(
+        {
+            "packages": [
+                package("half", "distinct", 10, 5, 3),
+                package("all", "compatible", 4, 4, 9),
+                package("most", "unproven", 10, 8, 0),
+                package("pure", "undetermined", 0, 0, 0),
+            ]
+        }
+    )
+    assert reach["median_share"] == 0.8
+    assert reach["without_pairs"] == ["most", "pure"]
+    assert reach["undetermined"] == ["pure"]
+    assert reach["packages"][0]["findings"] == {"WF605": 1}
+    page = render_page({"sets": {}, "popular": {"effort": "quick", **reach}})
+    assert "| half 1 | distinct | - | 5 of 10 | 3 |" in page
