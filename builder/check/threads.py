@@ -20,7 +20,7 @@ from builder.check.companions import MissingRequirementError, RuntimeRequirement
 from builder.check.load import LoadEnvironment, add_to_store, is_loadable, make_prebuilt
 from builder.check.read import CheckedWheel, NoWheelError, ThreadTrial, sort_findings
 from builder.config import catalog
-from builder.config.matrix import OwnTests
+from builder.config.matrix import Package
 from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.race import RaceFacts
 from builder.execute import LocalExecutor
@@ -28,6 +28,7 @@ from builder.execute.guardian import clean_up_containers
 from builder.jobs.audit import Audit
 from builder.jobs.build.build import Build
 from builder.jobs.images.interpreters import RaceInterpreter
+from builder.jobs.images.packages import PackagesImage
 from builder.jobs.images.race import RaceImage
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from builder.jobs.job import Job
     from builder.judge.findings import Finding
     from builder.store.evidence import Evidence
+    from builder.store.job_ids import JobId
     from builder.store.store import Store
 
 
@@ -115,6 +117,21 @@ def download_sdists(requirements: Sequence[str], store: Store) -> Sdists:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ThreadSettings:
+    """What wheels are put under threads with.
+
+    Attributes:
+        effort: how long and how hard to look.
+        sdists: what releases are made of, as far as that is known; the race detector looks at no other.
+        packages: settings of the matrix, such as `apt`, `recipes` and `tests`, by canonical name.
+    """
+
+    effort: Effort
+    sdists: Mapping[tuple[str, Version], Sdist]
+    packages: Mapping[str, Package]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Trial:
     """One wheel to be put under threads, and where.
 
@@ -124,6 +141,7 @@ class _Trial:
         base: where it is tried.
         companions: the wheels that it requires.
         sdist: what it is made of; None where that is not known.
+        package: its settings.
     """
 
     wheel: LocalWheel
@@ -131,12 +149,12 @@ class _Trial:
     base: Base
     companions: WheelFiles
     sdist: Sdist | None
+    package: Package
 
 
 def try_threads(
     checked: Sequence[CheckedWheel],
-    sdists: Mapping[tuple[str, Version], Sdist],
-    effort: Effort,
+    settings: ThreadSettings,
     environment: LoadEnvironment,
     observer: Observer,
     stop: threading.Event,
@@ -147,8 +165,7 @@ def try_threads(
 
     Args:
         checked: wheels that were read.
-        sdists: what the releases are made of, as far as that is known; the race detector looks at no other.
-        effort: how long and how hard to look.
+        settings: how they are tried.
         environment: the bases, interpreters and engine to try wheels with.
         observer: shows progress.
         stop: set when the farm is asked to stop.
@@ -169,11 +186,11 @@ def try_threads(
 
     tried: list[CheckedWheel] = []
     for number, wheel in enumerate(checked):
-        trial = _plan_trial(wheel, local_wheels.get(number), requirements, sdists, environment)
+        trial = _plan_trial(wheel, local_wheels.get(number), requirements, settings, environment)
         if isinstance(trial, str):
             tried.append(replace(wheel, threads=ThreadTrial(reason=trial)))
         else:
-            tried.append(_try_wheel(wheel, trial, effort, environment, observer, stop))
+            tried.append(_try_wheel(wheel, trial, settings.effort, environment, observer, stop))
 
     return tried
 
@@ -182,7 +199,7 @@ def _plan_trial(
     checked: CheckedWheel,
     wheel: LocalWheel | None,
     requirements: RuntimeRequirements,
-    sdists: Mapping[tuple[str, Version], Sdist],
+    settings: ThreadSettings,
     environment: LoadEnvironment,
 ) -> _Trial | str:
     """Return how a wheel is put under threads, or why it is not."""
@@ -210,7 +227,8 @@ def _plan_trial(
         abi=abi,
         base=base,
         companions=companions,
-        sdist=sdists.get((wheel.name, wheel.version)),
+        sdist=settings.sdists.get((wheel.name, wheel.version)),
+        package=settings.packages.get(wheel.name, Package()),
     )
 
 
@@ -224,7 +242,7 @@ def _try_wheel(
 ) -> CheckedWheel:
     """Run the jobs of one trial, with the images they need, and return the wheel with what they showed."""
     race, exercise = _make_thread_jobs(trial, effort)
-    jobs: dict[str, Job] = {}
+    jobs: dict[JobId, Job] = {}
     for job in _iter_jobs(trial, race, exercise, environment):
         jobs.setdefault(job.id, job)
 
@@ -244,6 +262,7 @@ def _try_wheel(
 
 def _make_thread_jobs(trial: _Trial, effort: Effort) -> tuple[Race, Exercise]:
     """Return the search with the race detector, and the one with the plain interpreter and the wheel as it is."""
+    package = trial.package
     sdist = trial.sdist or Sdist(filename="", sha256="")
     build = Build(
         name=trial.wheel.name,
@@ -252,19 +271,35 @@ def _make_thread_jobs(trial: _Trial, effort: Effort) -> tuple[Race, Exercise]:
         sdist_filename=sdist.filename,
         sdist_sha256=sdist.sha256,
         abis=(trial.abi.name,),
+        packages=package.apt_packages(trial.base) if trial.sdist else (),
+        environment=package.env,
+        config_settings=package.config_settings,
+        constraints=package.build_constraints,
+        skip={},
+        timeout_s=package.timeout_s,
+        memory_bytes=package.memory,
     )
     requires = tuple(sorted(trial.companions))
-    race = Race(build=build, abi=trial.abi, effort=effort, tests=OwnTests(), requires=requires)
+    race = Race(
+        build=build,
+        abi=trial.abi,
+        effort=effort,
+        tests=package.tests,
+        recipes=package.recipes,
+        requires=requires,
+        packages=package.run_packages(trial.base),
+    )
     exercise = Exercise(
         name=build.name,
         version=build.version,
         base=build.base,
         abi=trial.abi,
         effort=effort,
-        tests=OwnTests(),
+        tests=package.tests,
         sdist_filename=sdist.filename,
         sdist_sha256=sdist.sha256,
         requires=requires,
+        packages=package.run_packages(trial.base),
     )
 
     return race, exercise
@@ -279,6 +314,9 @@ def _iter_jobs(
     yield from graph.image_jobs(bases, (trial.base.name,), table, environment.abis)
     yield RaceInterpreter(base=trial.base, abi=trial.abi, release=table.releases[trial.abi.release])
     yield RaceImage(base=trial.base, abi=trial.abi)
+    for role, packages in (("race", race.image_packages), ("verify", exercise.packages)):
+        if packages:
+            yield PackagesImage(base=trial.base.name, packages=packages, role=role)
 
     yield from make_prebuilt(trial.wheel, trial.base.name, {trial.abi: trial.companions})
     yield Audit(name=trial.wheel.name, base=trial.base.name)

@@ -17,13 +17,13 @@ from builder.config.effort import EFFORTS, EffortLevel
 from builder.errors import EngineMissingError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from builder.check.load import LoadEnvironment
     from builder.check.read import CheckedWheel
-    from builder.check.threads import Sdists
+    from builder.check.threads import Sdists, ThreadSettings
     from builder.config.catalog import Abi, Base
-    from builder.config.effort import Effort
+    from builder.config.matrix import Package
     from builder.engine.client import Engine
     from builder.store.store import Store
 
@@ -86,6 +86,7 @@ def check(
     Exits with the code of the worst finding: 0 none or info, 6 a warning, 1 an error; 3 if --load was not possible.
     """
     from builder.check.read import worst_exit_code
+    from builder.check.threads import ThreadSettings
     from builder.store.store import Store
 
     if threads and load is False:
@@ -95,7 +96,7 @@ def check(
 
     # Threads are tried in containers, so they insist on an engine as --load does.
     load = True if threads else load
-    bases, abis = _select_targets(matrix)
+    bases, abis, packages = _select_targets(matrix)
     with (
         tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder,
         Store(Path(folder) / "wheelhouse") as store,
@@ -107,7 +108,8 @@ def check(
         checked = _check_wheels(paths, bases, abis, store, load=load)
         if threads:
             sdists = _find_sdists(wheels, store, upstream=upstream)
-            checked = _try_threads(checked, sdists, bases, abis, store, EFFORTS[effort])
+            settings = ThreadSettings(effort=EFFORTS[effort], sdists=sdists, packages=packages)
+            checked = _try_threads(checked, settings, bases, abis, store)
         checked = _keep_logs(checked, store, logs)
 
     _print_checked(checked, is_static=load is False, as_json=as_json)
@@ -121,10 +123,12 @@ def check(
     raise typer.Exit(code)
 
 
-def _select_targets(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
-    """Return the bases and ABIs to check wheels for.
+def _select_targets(
+    matrix: Path,
+) -> tuple[tuple[Base, ...], tuple[Abi, ...], Mapping[str, Package]]:
+    """Return the bases and ABIs to check wheels for, and settings of packages.
 
-    These are those of the matrix; without such a file, all enabled bases and all ABIs that the farm knows.
+    These are those of the matrix; without such a file, all enabled bases and all ABIs of the farm, and no settings.
     """
     from builder.config import catalog
     from builder.config import matrix as matrices
@@ -132,12 +136,12 @@ def _select_targets(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
     catalog_tables = catalog.load()
     if not matrix.is_file():
         enabled = tuple(base for base in catalog_tables.bases.values() if base.enabled)
-        return enabled, tuple(catalog_tables.abis.values())
+        return enabled, tuple(catalog_tables.abis.values()), {}
 
     loaded = matrices.load(matrix)
     bases = tuple(catalog_tables.bases[name] for name in loaded.bases)
     abis = tuple(catalog_tables.abis[name] for name in loaded.abis)
-    return bases, abis
+    return bases, abis, loaded.packages
 
 
 def _is_sdist(name: str) -> bool:
@@ -156,11 +160,10 @@ def _find_sdists(names: Sequence[str], store: Store, *, upstream: bool) -> Sdist
 
 def _try_threads(
     checked: list[CheckedWheel],
-    sdists: Sdists,
+    settings: ThreadSettings,
     bases: Sequence[Base],
     abis: Sequence[Abi],
     store: Store,
-    effort: Effort,
 ) -> list[CheckedWheel]:
     """Let threads call the native code of wheels, and return the wheels with what that showed."""
     from builder.check import threads
@@ -171,7 +174,7 @@ def _try_threads(
     environment = _make_environment(bases, abis, engine, store)
     stop = stop_on_signals(error_console)
     with progress.make_observer(error_console) as observer:
-        return threads.try_threads(checked, sdists, effort, environment, observer, stop)
+        return threads.try_threads(checked, settings, environment, observer, stop)
 
 
 def _make_environment(

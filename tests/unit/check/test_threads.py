@@ -57,9 +57,9 @@ def read(folder: Path, abi: str) -> check.CheckedWheel:
 
 def try_one(wheel: check.CheckedWheel, place: LoadEnvironment) -> str:
     """Put one wheel under threads; return why it is not."""
-    (tried,) = threads.try_threads(
-        [wheel], {}, EFFORTS[EffortLevel.QUICK], place, Watcher(), threading.Event()
-    )
+    effort = EFFORTS[EffortLevel.QUICK]
+    settings = threads.ThreadSettings(effort=effort, sdists={}, packages={})
+    (tried,) = threads.try_threads([wheel], settings, place, Watcher(), threading.Event())
     assert tried.findings == wheel.findings
     assert tried.threads is not None
     assert tried.threads.coverage is None

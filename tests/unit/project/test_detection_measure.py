@@ -22,7 +22,7 @@ def label(package: str, expected: str, *functions: str, version: str = "") -> La
 
 def read(expected: str, verdict: str, where: str = "", *functions: str) -> Package:
     """Return what a run came to in which one finding names something."""
-    part = {"verdict": verdict, "findings": []}
+    part: dict[str, Any] = {"verdict": verdict, "findings": []}
     if where:
         part["findings"] = [{"code": "WF605", "where": where, "detail": "threads race"}]
     return read_package(label("pkg", expected, *functions), part, {})
