@@ -43,7 +43,8 @@ def run_rounds(
     Args:
         make: makes the subject of the calls.
         argument: makes the argument that calls share.
-        rows: one per kind of thread; a call is (text, function of subject and argument, its result alone or None).
+        rows: one per kind of thread; a call is (text, function of subject and argument, its result alone, or None where
+            that is not to be compared). Compared is what this process gives, not what another one gave.
         observers: functions of the subject that tell its state.
         threads: how many threads.
         iterations: calls each thread makes in a round.
@@ -66,6 +67,9 @@ def run_rounds(
     expected = None
     if observers and sharing == "shared":
         expected = run_alone(make, argument, rows, observers, threads, iterations, until)
+
+    # A race detector sees wrong accesses, whatever comes of them.
+    rows = learn_results(make, argument, rows, crew or run_in_threads, compares=not make_immortal)
 
     for _ in range(rounds):
         subject = run_round(
@@ -92,6 +96,8 @@ def run_rounds(
                 wrong[text[:600]] = None
         del subject  # before the next one is made
 
+    if wrong:
+        wrong = drop_unsteady(wrong, rows, make, argument, crew or run_in_threads)
     return errors, list(wrong)
 
 
@@ -141,15 +147,80 @@ def run_round(
             try:
                 # In one expression: a variable would hold a fresh object until the next one is there.
                 got = call(targets[i] if targets else fresh() if fresh else own, given)
-                if result is not None and show(got) != result:
-                    text = texts[(start + i) % len(row)][0]
-                    wrong[f"{text} gave {show(got)}, alone it gives {result}"[:400]] = None
+                shown = None if result is None else show(got)
+                if shown is not None and shown != result:
+                    wrong[describe_wrong(texts[(start + i) % len(row)][0], shown, result)] = None
             except Exception as error:
                 key = f"{type(error).__name__}: {error}"[:200]
                 errors[key] = errors.get(key, 0) + 1
 
     crew(work, threads)
     return subject
+
+
+def learn_results(make, argument, rows, crew, *, compares):
+    """Return the rows with what each call gives alone, in this process.
+
+    None where it is not to be compared, where it cannot be shown, and where two calls differ, one of them made by
+    another thread: a clock, a counter, what each thread has for itself.
+    """
+    if not compares:
+        return [[(text, call, None) for text, call, _ in row] for row in rows]
+
+    here, elsewhere = {}, {}
+    ask_all(make, argument, rows, here)
+    crew(lambda _: ask_all(make, argument, rows, elsewhere), 1)
+
+    steady = []
+    for row in rows:
+        texts = {text for text, _, _ in row if here[text] == elsewhere[text]}
+        steady.append(
+            [(text, call, here[text] if text in texts else None) for text, call, _ in row]
+        )
+    return steady
+
+
+def ask_all(make, argument, rows, answers):
+    """Make each call once, alone, and note by its text what it gives."""
+    for row in rows:
+        for text, call, result in row:
+            answers[text] = ask_alone(make, argument, call, result)
+
+
+def ask_alone(make, argument, call, result):
+    """Return what a call gives alone, as text; None where it raises, or no result is asked for."""
+    if result is None:
+        return None
+    try:
+        return show(call(make(), argument()))
+    except Exception:
+        return None
+
+
+def drop_unsteady(wrong, rows, make, argument, crew):
+    """Return the sentences about wrong results without those of calls that give something else alone by now.
+
+    A counter has gone on while threads made their calls, and a cache is full.
+    """
+    again = learn_results(make, argument, rows, crew, compares=True)
+    now_given = {text: result for row in again for text, _, result in row}
+
+    unsteady = []
+    for row in rows:
+        unsteady += [f"{text} gave " for text, _, result in row if now_given[text] != result]
+    return {sentence: None for sentence in wrong if not sentence.startswith(tuple(unsteady))}
+
+
+def describe_wrong(text, shown, result):
+    """Say that a call gave something else than it gives alone, with the parts of both that differ."""
+    same = 0
+    while same < min(len(shown), len(result)) and shown[same] == result[same]:
+        same += 1
+    start = max(0, same - 40)  # enough before the difference to know where it is
+    dots = "..." if start else ""
+    got, alone = (f"{dots}{value[start : start + 140]}" for value in (shown, result))
+
+    return f"{text[:100]} gave {got}, alone it gives {alone}"
 
 
 def run_in_threads(work, count):
