@@ -23,9 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
-from . import installing, owntests, scenarios
+from . import installing, owntests
 from .answer import write_answer
-from .events import Event, deduplicate, list_interference
+from .causes import label_causes
+from .events import (
+    Event,
+    deduplicate,
+    is_garbage,
+    list_interference,
+    name_shared_type,
+    print_events,
+    rank_events,
+)
 from .interpreter import Interpreter
 from .player import Player, PlayResult
 from .reproducer import Predicate, Prover
@@ -119,12 +128,12 @@ def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str])
     played, seen = play_until_harm(plain, native, plan, prelude, effort["plain_s"])
     by_id = {scenario["id"]: scenario for scenario in plan}
 
-    def rank_harm(event: Event) -> tuple[bool, int]:
-        """Rank crashes before all else, and small scenarios before large ones."""
-        is_crash = event["what"] == "crash"
-        return not is_crash, scenarios.count_calls(by_id[event["scenario"]])
-
-    seen.sort(key=rank_harm)
+    for event in seen:
+        event["shares"] = name_shared_type(by_id[event["scenario"]])
+        event["garbage"] = is_garbage(event)
+    label_causes(seen)
+    seen = rank_events(seen, by_id)
+    print_events(event for event in seen if event["what"] != "wrong")
 
     deadline = time.monotonic() + _PROVING_SHARE * effort["plain_s"]
     prover = Prover(plain, prelude, native, rounds=_PROVED_ROUNDS, deadline=deadline)
@@ -206,7 +215,8 @@ def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> 
     if not reproduces(prover.run(scenario)) and not reproduces(prover.run(scenario)):
         return {"shown": 0, "ran": 2}
 
-    small = prover.shrink(scenario, reproduces)
+    functions = [side["function"] for side in event.get("sides", ())]
+    small = prover.shrink(scenario, reproduces, functions)
     return prove_harm(small, event["what"], prover, times)
 
 
@@ -238,6 +248,7 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
         proof["script"] = prover.render_script(scenario, _TITLES[what])
+        proof |= prover.try_short(scenario, _TITLES[what], reproduces)
         proof["arms"] = prover.variants(scenario, reproduces, _VARIANT_TIMES)
         proof["output"] = example.output[-_LONGEST_OUTPUT:]
         proof["signal"] = example.signal

@@ -1,3 +1,5 @@
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.race import RaceFacts
 from builder.judge import interfaces, threads
+from builder.judge.findings import Finding
 from builder.judge.location import Location, pair_locations
 from builder.judge.package import Judgement, judge_package
 from builder.judge.stages import PackageEvidence
@@ -307,9 +310,22 @@ def test_a_harm_is_told_with_what_makes_it_and_what_it_says():
     assert "GIL" not in alone.detail
 
 
+def codes_of(findings: Iterable[Finding]) -> dict[str, int]:
+    return dict(Counter(finding.code for finding in findings))
+
+
 def test_only_so_many_of_a_kind_are_told():
     many = [event(places=[f"f{number} (foo.c)"]) for number in range(50)]
-    assert len(judged(race(races=many), exercise()).findings) == 12
+    findings = judged(race(races=many), exercise()).findings
+    assert codes_of(findings) == {"WF605": 12, "WF628": 1}
+    (left_out,) = [finding for finding in findings if finding.code == "WF628"]
+    assert left_out.detail.startswith("38 more findings WF605: f12 (foo.c), ")
+
+
+def test_what_evidence_does_not_list_is_told():
+    (finding,) = judged(race(unlisted=7), exercise()).findings
+    assert finding.code == "WF628"
+    assert finding.detail.startswith("7 more races, crashes and hangs")
 
 
 def test_an_id_stands_for_one_finding_the_one_that_has_a_program():
