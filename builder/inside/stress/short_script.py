@@ -44,7 +44,7 @@ _NEEDS_RACE = """It takes CPython 3.14 compiled with --disable-gil --with-thread
 -fsanitize=thread: ThreadSanitizer then writes a report. Any other interpreter ends without a word."""
 _NEEDS_PLAIN = "It takes python3.14t (CPython without the GIL) and {packages}."
 
-_SIMPLE = frozenset({"shared", "fresh", "private"})
+_SIMPLE = frozenset({"shared", "fresh", "private", "distinct"})
 _MOST_CALLS = 8  # more would not be read
 
 

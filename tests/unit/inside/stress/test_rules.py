@@ -392,3 +392,71 @@ def test_the_odds_of_missing_a_race_follow_from_the_trials():
     assert ThreadCoverage(side_by_side=100).miss_probability(100) == pytest.approx(0.366, abs=0.001)
     told = coverage(race())
     assert (told.alone, told.pairs, told.side_by_side) == (10, 12, 200)
+
+
+CRASHED = {
+    "function": "foo.Box.put", "kind": "call", "owner": "foo.Box", "access": "crash", "source": "", "place": "", "builtin": "", "api": "",
+}  # fmt: skip
+
+
+def test_a_crash_is_said_to_be_where_its_stack_is():
+    """Not in the first callables of the scenario by alphabet, which are innocent."""
+    (finding,) = judged(
+        race(), exercise(harms=[event("crash", signal="SIGSEGV", sides=[CRASHED], cause="foo.Box")])
+    ).findings
+    assert finding.where == "foo.Box.put"
+    assert finding.detail.startswith("SIGSEGV in `Box.put()` when threads make `s.put(1)`")
+
+
+def test_a_crash_takes_the_races_of_its_function_along():
+    sides = [
+        {**CRASHED, "access": "write"},
+        {**CRASHED, "function": "foo.Box.get", "access": "read"},
+    ]
+    races = [event(sides=sides, cause="foo.Box", places=[f"f{n} (foo.c)"]) for n in range(3)]
+    crash = event("crash", signal="SIGSEGV", sides=[CRASHED], cause="foo.Box.put")
+    (finding,) = judged(race(races=races), exercise(harms=[crash])).findings
+    assert finding.code == "WF601"
+    assert "with the same cause: 3 races" in finding.detail
+    assert "f0 (foo.c)" in finding.also
+
+
+def test_races_of_one_cause_are_one_finding_named_by_it():
+    sides = [
+        {**CRASHED, "access": "write"},
+        {**CRASHED, "function": "foo.Box.get", "access": "read"},
+    ]
+    lines = [["src/foo.c", 7, "grow"], ["src/foo.c", 9, "peek"]]
+    races = [
+        event(sides=sides, cause="foo.Box", places=[f"f{n} (foo.c)"], locations=lines, script="")
+        for n in range(9)
+    ]
+    races[4]["script"] = "print('again')"
+    (finding,) = judged(race(races=races), exercise()).findings
+    assert (finding.code, finding.where, finding.script) == ("WF605", "foo.Box", "print('again')")
+    assert finding.detail.startswith(
+        "`Box.put()` changes memory that another thread uses in `Box.get()`, and nothing orders the two "
+        "[grow (src/foo.c:7), peek (src/foo.c:9)], when threads make `s.put(1)`, `s.get()`"
+    )
+    assert len(finding.also) == 9
+
+
+@pytest.mark.parametrize(("garbage", "found"), [(True, ["WF615"]), (False, [])])
+def test_a_value_that_is_never_given_alone_is_told_though_it_did_not_come_again(
+    found: list[str], *, garbage: bool
+):
+    sentences = ["foo.disks() gave 'oc/sys', alone it gives '/proc'"]
+    wrong = event("wrong", shown=0, script=None, sentences=sentences, garbage=garbage)
+    judgement = judged(race(), exercise(harms=[wrong]))
+    assert codes(judgement) == found
+    if garbage:
+        (finding,) = judgement.findings
+        assert finding.detail.endswith(": foo.disks() gave 'oc/sys', alone it gives '/proc'")
+
+
+def test_a_race_of_the_interpreter_says_what_is_known_of_it():
+    known = "gh-129069: mended in 3.15"
+    races = [advisory(cause="list", known=known, places=[f"f{n} (x.c)"]) for n in range(3)]
+    (finding,) = judged(race(advisory=races), exercise()).findings
+    assert finding.code == "WF606"
+    assert finding.detail.endswith(f"and 2 more places; {known}")
