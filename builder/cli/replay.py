@@ -10,7 +10,7 @@ import typer
 from builder.cli.options import MATRIX, WHEELHOUSE, JsonOption, MatrixOption, WheelhouseOption
 from builder.cli.output import error_console, print_document, print_line
 from builder.cli.signals import stop_on_signals
-from builder.errors import ExitCode
+from builder.errors import ExitCode, ReplayError
 from builder.untrusted.text import clean_text
 
 EXAMPLES = (
@@ -72,7 +72,7 @@ def replay(
     recorded = replays.load_replay(finding, wheelhouse)
     if script is False:
         if not recorded.short:
-            raise replays.ReplayError(
+            raise ReplayError(
                 recorded.id,
                 "there is no short version of its calls: `--script` prints the whole program",
             )

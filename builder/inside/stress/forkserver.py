@@ -274,6 +274,7 @@ def play(
             crew=crew,
             make_immortal=make_immortal,
             longest_s=request["longest"],
+            learns=not scenario.get("once"),
         )
     except Exception as error:  # an expression cannot be compiled, or the subject cannot be made
         return {f"setup: {type(error).__name__}: {error}"[:_LONGEST_ERROR]: 1}, []

@@ -37,6 +37,7 @@ def run_rounds(
     crew=None,
     make_immortal=None,
     longest_s=None,
+    learns=True,
 ):
     """Run rounds of threads that each make the calls of one row, over and over.
 
@@ -44,7 +45,7 @@ def run_rounds(
         make: makes the subject of the calls.
         argument: makes the argument that calls share.
         rows: one per kind of thread; a call is (text, function of subject and argument, its result alone, or None where
-            that is not to be compared). Compared is what this process gives, not what another one gave.
+            that is not to be compared).
         observers: functions of the subject that tell its state.
         threads: how many threads.
         iterations: calls each thread makes in a round.
@@ -55,6 +56,8 @@ def run_rounds(
         make_immortal: is given every object that threads will share, before they do.
         longest_s: after how many seconds calls that still come to an end are cut short: a value that grows with each of
             them makes the next one slower. What does not end then is one call. None for no limit.
+        learns: whether to learn the results from this process, and not to go by those that another one gave: what is
+            made once in a process cannot be made before.
 
     Returns:
         Exceptions by text with how often they were met, and sentences about wrong results.
@@ -68,8 +71,10 @@ def run_rounds(
     if observers and sharing == "shared":
         expected = run_alone(make, argument, rows, observers, threads, iterations, until)
 
-    # A race detector sees wrong accesses, whatever comes of them.
-    rows = learn_results(make, argument, rows, crew or run_in_threads, compares=not make_immortal)
+    if learns:
+        # A race detector sees wrong accesses, whatever comes of them.
+        compares = not make_immortal
+        rows = learn_results(make, argument, rows, crew or run_in_threads, compares=compares)
 
     for _ in range(rounds):
         subject = run_round(
@@ -96,7 +101,7 @@ def run_rounds(
                 wrong[text[:600]] = None
         del subject  # before the next one is made
 
-    if wrong:
+    if wrong and learns:
         wrong = drop_unsteady(wrong, rows, make, argument, crew or run_in_threads)
     return errors, list(wrong)
 
@@ -167,7 +172,8 @@ def learn_results(make, argument, rows, crew, *, compares):
     if not compares:
         return [[(text, call, None) for text, call, _ in row] for row in rows]
 
-    here, elsewhere = {}, {}
+    here: dict[str, str | None] = {}
+    elsewhere: dict[str, str | None] = {}
     ask_all(make, argument, rows, here)
     crew(lambda _: ask_all(make, argument, rows, elsewhere), 1)
 

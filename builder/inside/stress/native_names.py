@@ -91,14 +91,19 @@ def _read_file(listed: dict[str, Any]) -> _File:
     Raises:
         KeyError, TypeError, ValueError: it is not in the form that method_tables.py gives it.
     """
-    rows = sorted((int(row[0]), int(row[1]), *map(str, row[2:5])) for row in listed["functions"])
-    functions = []
-    for _, _, name, kind, source in rows:
+    offsets: list[int] = []
+    sizes: list[int] = []
+    functions: list[NativeFunction] = []
+    for offset, size, name, kind, source in sorted(listed["functions"]):
         if kind not in _KINDS:
             raise ValueError(kind)
-        functions.append(NativeFunction(name[:_MOST_NAME_CHARS], kind, source[:_MOST_NAME_CHARS]))
+        offsets.append(int(offset))
+        sizes.append(int(size))
+        functions.append(
+            NativeFunction(str(name)[:_MOST_NAME_CHARS], kind, str(source)[:_MOST_NAME_CHARS])
+        )
 
-    return _File(int(listed["base"]), [row[0] for row in rows], [row[1] for row in rows], functions)
+    return _File(int(listed["base"]), offsets, sizes, functions)
 
 
 def name_function(symbol: str, module: str) -> NativeFunction:

@@ -143,6 +143,9 @@ def render(
     is_forked = scenario.get("once") and not is_meeting
 
     needs = _NEEDS_RACE if race else _NEEDS_PLAIN
+    more = ", make_immortal=make_immortal" if race else ""
+    if is_forked or is_meeting:  # what is made once cannot be made before
+        more += ", learns=False"
     return _TEMPLATE.format(
         needs=needs.format(name=name),
         title=title.replace("\\", "\\\\").replace('"', "'"),
@@ -162,7 +165,7 @@ def render(
         immortal=_render_immortal() if race else "",
         prepare=f"    make_callables_immortal({packages!r})\n" if race else "",
         fork=_FORK if is_forked else "",
-        more=", make_immortal=make_immortal" if race else "",
+        more=more,
     )
 
 

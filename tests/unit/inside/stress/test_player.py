@@ -93,12 +93,13 @@ def test_what_is_busy_under_a_sanitizer_is_slow():
 
 
 def test_a_wrong_result_is_an_event():
-    wrong = scenario("wrong", "len(s)", rows=[[["len(s)", "7"]]])
+    rows = [[["[s.append(1), len(s)][1]", "1"]]]
+    wrong = scenario("wrong", "", rows=rows, iterations=1)
     (event,) = play(wrong).events
     assert event == {
         "what": "wrong",
         "scenario": "wrong",
-        "sentences": ["len(s) gave 0, alone it gives 7"],
+        "sentences": ["[s.append(1), len(s)][1] gave 2, alone it gives 1"],
     }
 
 
