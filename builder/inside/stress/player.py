@@ -76,6 +76,7 @@ class Player:
         self._rounds = rounds
         self._deadline = time.monotonic() + seconds
         self._result = PlayResult()
+        self._names: NativeNames | None = None
         self._memory_kills = count_memory_kills()
         self._server = ForkServer(interpreter, prelude)
         self._server.await_start()
@@ -129,7 +130,9 @@ class Player:
         if not unnamed:
             return
 
-        names = NativeNames(self._server.list_functions())
+        if self._names is None:
+            self._names = NativeNames(self._server.list_functions())
+        names = self._names
         is_own = reports.make_owner_test(self._modules)
         for event in unnamed:
             if event["what"] == "race":
