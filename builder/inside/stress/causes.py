@@ -290,6 +290,10 @@ def describe_crash(stack: str, is_own: IsOwn, names: NativeNames) -> list[Side]:
         return []
 
     function, _ = entry
+    is_named = function.kind != "" or function.name in {frame["function"] for frame in frames}
+    if not is_named:  # the name of the file alone says less than the calls that were made
+        return []
+
     return [
         Side(
             function=function.name,

@@ -291,6 +291,10 @@ def test_where_a_crash_is_comes_from_its_c_stack():
     assert (side["function"], side["access"]) == ("pkg._core.Table.clear", "crash")
     assert causes.describe_crash(CRASH.replace(SO, "_else.so"), is_own, NAMES) == []
     assert causes.describe_crash("", is_own, NAMES) == []
+    assert causes.describe_crash(CRASH, is_own, NativeNames([])) == []
+    by_symbol = CRASH.replace("at +0x1130", "at table_clear+0x30")
+    (side,) = causes.describe_crash(by_symbol, is_own, NativeNames([]))
+    assert side["function"] == "table_clear"
 
 
 # --- the report ---------------------------------------------------------------
