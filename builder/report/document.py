@@ -113,6 +113,14 @@ class WheelPart(Part):
     """The log of its build, relative to this file."""
 
 
+class PlayedPart(Part):
+    """How many scenarios of a kind there are, and how many were played to their end."""
+
+    planned: int
+
+    played: int
+
+
 class ExercisedPart(Part):
     """How much native code was exercised under threads."""
 
@@ -130,6 +138,12 @@ class ExercisedPart(Part):
     """Probability that one trial misses a race that shows in one of 100 concurrent calls."""
 
     race_detector: bool
+
+    scenarios: dict[CleanLine, PlayedPart]
+    """Of each kind of scenario, how many there are, and how many the race detector watched to their end."""
+
+    amplified: int
+    """Native calls of own tests and examples that threads of a forked process made as well."""
 
 
 class RatioPart(Part):
@@ -516,6 +530,11 @@ def _exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
         pairs=coverage.pairs,
         missed=round(coverage.miss_probability(_RARITY), _MISSED_DIGITS),
         race_detector=coverage.detector,
+        scenarios={
+            kind: PlayedPart(planned=planned, played=played)
+            for kind, (planned, played) in sorted(coverage.kinds.items())
+        },
+        amplified=coverage.amplified,
     )
 
 

@@ -87,8 +87,13 @@ _VALUES: tuple[type | Callable[..., Any], ...] = (
     values.SlowIndex,
     values.SlowEnd,
     values.SlowBuffer,
+    values.Reentrant,
+    values.ReentrantItems,
+    values.Owner,
+    values.own,
     values.Meeting,
     values.join,
+    values.after,
     values.Collecting,
 )
 """What calls may name of values.py, in an order in which each stands after what it needs."""
@@ -220,9 +225,14 @@ def _render_values(expressions: str) -> str:
     named = [value for value in _VALUES if f"values.{value.__name__}" in expressions]
     if not named:
         return ""
+    if values.ReentrantItems in named and values.Reentrant not in named:
+        named.insert(0, values.Reentrant)
+    if values.own in named:
+        named.insert(0, values.Owner)
+    named = list(dict.fromkeys(named))
 
     sources = "\n\n".join(inspect.getsource(value) for value in named)
-    header = f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}"
+    header = f"from collections.abc import Callable, Iterator\n\nPATIENCE = {values.PATIENCE}"
     return f"{header}\n\n\n{sources}\n"
 
 

@@ -76,6 +76,17 @@ def test_what_ended_two_attempts_is_called_with_no_arguments_at_all(journal: Pat
     assert isinstance(calls.evaluate("s.close(3)").error, AttributeError)
 
 
+def test_a_method_that_ended_two_attempts_is_left_alone_on_objects_of_its_type(journal: Path):
+    never = ("s.index(1)  # builtins.list", "s.index('a')  # builtins.list", "s.pop()  # builtins.list")
+    calls = evaluator(journal, never=never)
+    assert isinstance(calls.evaluate("s.index(2)", [2]).error, RuntimeError)
+    assert calls.evaluate("s.index(2)", (2,)).result == 0
+    # What ended one attempt is left out as it was called, and no more.
+    assert isinstance(calls.evaluate("s.pop()", [2]).error, RuntimeError)
+    assert calls.evaluate("s.pop(0)", [2]).result == 2
+    assert last_call(journal) == "s.pop(0)  # builtins.list"
+
+
 def test_after_the_deadline_only_closing_makes_calls(journal: Path):
     calls = evaluator(journal, seconds=-1)
     assert calls.is_late()
@@ -207,3 +218,30 @@ def test_an_extension_module_is_learnt(tmp_path: Path):
 def test_what_ended_an_attempt_is_left_out(tmp_path: Path):
     answer = learn_module(tmp_path, never=["_queue.SimpleQueue()"])
     assert answer["subjects"] == []
+
+
+# --- what there is of native code --------------------------------------------------
+
+
+def test_an_object_that_is_called_is_called_by_its_type():
+    functools = Surface(["_functools"])
+    if not functools.natives:
+        pytest.skip("this interpreter has its extension modules built in")
+    partial = functools.modules["_functools"].partial
+    assert functools.find_native_name(partial(len)) == "_functools.partial.__call__"
+    assert functools.find_native_name(len) is None
+
+
+def test_what_the_interpreter_itself_reads_is_no_native_callable():
+    found = Surface(["_csv"])
+    if not found.natives:
+        pytest.skip("this interpreter has its extension modules built in")
+    assert "_csv.Dialect.skipinitialspace" not in found.callables
+    assert "_csv.Dialect.delimiter" in found.callables
+
+
+def test_functions_work_without_an_object_and_methods_do_not(surface: Surface):
+    assert not surface.stateless & {"_queue.SimpleQueue.put", "_queue.SimpleQueue.get"}
+    found = Surface(["_heapq"])
+    if found.natives:
+        assert "_heapq.heappush" in found.stateless

@@ -351,6 +351,25 @@ def test_enough_is_half_with_a_detector_that_works(
     )
 
 
+def test_what_works_on_objects_has_to_have_been_tried_in_pairs():
+    most = {"callables": 10, "under_threads": 10, "detector": True}
+    assert not ThreadCoverage(**most, stateful=True).is_sufficient
+    assert ThreadCoverage(**most, stateful=True, pairs=1).is_sufficient
+    surface = {**race().facts["surface"], "stateful": 3}
+    judgement = judged(race(surface=surface, pairs=0), exercise())
+    assert (judgement.verdict, [one.code for one in judgement.findings]) == (
+        Verdict.UNPROVEN,
+        ["WF611"],
+    )
+    assert judgement.findings[0].where == "pairs"
+
+
+def test_kinds_of_scenarios_that_had_no_time_are_named():
+    told = judged(race(kinds={"pair": [4, 0], "mixed": [3, 1], "life": [2, 0]}), exercise())
+    (finding,) = told.findings
+    assert finding.detail == "there was no time for scenarios of these kinds: life, pair"
+
+
 def test_what_threads_call_beside_the_package_does_not_count():
     told = coverage(race(under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]))
     assert (told.callables, told.under_threads, told.is_sufficient) == (10, 2, False)
