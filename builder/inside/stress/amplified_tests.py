@@ -157,7 +157,9 @@ class Session:
     def run_tests(self) -> None:
         """Run the tests, file by file, the likeliest first."""
         folder = Path(self._request["tests"])
-        files = rank_test_files(folder, {name.partition(".")[0] for name in self._request["modules"]})
+        files = rank_test_files(
+            folder, {name.partition(".")[0] for name in self._request["modules"]}
+        )
         run = self._run_by_pytest if self._request["has_pytest"] else self._run_by_unittest
         for path in files:
             if self.is_late:
@@ -241,7 +243,9 @@ def rank_test_files(folder: Path, roots: set[str]) -> list[Path]:
         text = path.read_text(encoding="utf-8", errors="replace")
         words = re.findall(r"\w+", text)
         named = sum(word in roots for word in words)
-        is_late = any(word in path.stem for word in ("bench", "thread", "network", "typing", "memory"))
+        is_late = any(
+            word in path.stem for word in ("bench", "thread", "network", "typing", "memory")
+        )
         ranked.append((is_late, -named / (len(words) + 200), path))
 
     return [path for *_, path in sorted(ranked)][:_MOST_TEST_FILES]
@@ -356,7 +360,7 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
     own_files = (request["site"], request["tests"] or request["site"])
     known = {id(value): name for name, value in surface.list_public()}
     reader = CallReader(surface)
-    amplifier = Amplifier(reader, Recorder(known), settings, say, own_files)
+    amplifier = Amplifier(reader, Recorder(known, surface.types), settings, say, own_files)
     session = Session(request, witness, amplifier)
     signal.signal(signal.SIGALRM, session.interrupt)
     snippets = find_docstrings(surface)

@@ -4,6 +4,7 @@ The child has the live object and the live arguments. It makes this call and oth
 several threads at once, says what came of it, and ends; the parent waits, and goes on as if nothing had been.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -44,7 +45,8 @@ _RARE_SHARE = 0.5  # of the time: then only callables and pairs that were not tr
 _RAREST_SHARE = 0.8  # of the time: then only callables that were not tried at all
 
 _REPEATED = 2  # times that a trial which did harm is tried again, as long as the object is there
-_IDLE_SHARE = 0.15  # of a CPU: a child that hangs and took less waits for something
+_IDLE_SHARE = 0.4  # of a child's time: one that takes no CPU for so long waits for something
+_POLL_S = 0.05
 _STACKS_S = 0.4  # for the fault handler to write where all threads are
 _MOST_ANSWER_BYTES = 1 << 20
 _LONGEST_SOURCE = 200  # characters of the name of a test
@@ -64,6 +66,7 @@ class Planner:
         self.seen: Counter[str] = Counter()
         self.forks: Counter[str] = Counter()
         self.pairs: Counter[tuple[str, str]] = Counter()
+        self._banned: set[str] = set()
 
     def is_due(self, name: str, others: list[str], spent: float) -> bool:
         """Count a call, and return whether it is worth a trial.
@@ -79,7 +82,7 @@ class Planner:
         has_new_pairs = new_pairs >= _NEW_PARTNERS and forks < _MOST_FORKS_OF_PAIRS
         is_next_state = self.seen[name] in _FORKED_AT and forks < _MOST_FORKS
 
-        if spent >= 1:
+        if spent >= 1 or name in self._banned:
             return False
         if spent > _RAREST_SHARE:
             return forks == 0
@@ -87,9 +90,14 @@ class Planner:
             return forks == 0 or has_new_pairs
         return forks == 0 or has_new_pairs or is_next_state
 
+    def ban(self, name: str) -> None:
+        """Try a callable no more: neither by itself nor beside others."""
+        self._banned.add(name)
+
     def choose(self, name: str, others: list[str]) -> list[str]:
         """Return callables to try beside one, those that were tried least beside it first."""
-        ranked = sorted(others, key=lambda other: self.pairs[name, other])
+        possible = [other for other in others if other not in self._banned]
+        ranked = sorted(possible, key=lambda other: self.pairs[name, other])
         return ranked[:_MOST_PARTNERS]
 
     def note_trial(self, name: str, partners: list[str]) -> None:
@@ -184,7 +192,7 @@ class Amplifier:
         """Look at a call that is about to be made; monitoring calls this for every call."""
         if self._is_busy:
             return None
-        frame = sys._getframe(1)
+        frame = sys._getframe(1)  # noqa: SLF001 - the only way to the frame that makes the call
         if frame.f_code is not code:
             return None
 
@@ -194,7 +202,9 @@ class Amplifier:
             if call is None:
                 return None if self._belongs_to_package(code) else self._disable
             self._consider(call, frame)
-        except Exception:  # what a package's object does when it is looked at must not become the test's fault
+        except (
+            Exception
+        ):  # what a package's object does when it is looked at must not become the test's fault
             return None
         finally:
             self._is_busy = False
@@ -207,7 +217,10 @@ class Amplifier:
             if len(self._is_own) > _CACHED_CODES:
                 self._is_own.clear()
             is_own = code.co_filename.startswith(self._own_files)
-            self._is_own[code] = is_own or code.co_filename.startswith("<")
+            # The code of examples, but not that of imports.
+            is_example = code.co_filename.startswith("<")
+            is_frozen = code.co_filename.startswith("<frozen ")
+            self._is_own[code] = is_own or (is_example and not is_frozen)
 
         return self._is_own[code]
 
@@ -251,14 +264,24 @@ class Amplifier:
         self._spent_s += _now() - began
 
     def _repeat(self, trial: Trial, first: _Ending) -> dict[str, list[int]]:
-        """Return how often further children showed the same, with all threads and in one."""
-        shown, alone = 1, 0
-        for _ in range(_REPEATED):
-            shown += _is_alike(self._run(trial, alone=False, is_marked=False), first)
-        for _ in range(_REPEATED):
-            alone += _is_alike(self._run(trial, alone=True, is_marked=False), first)
+        """Return how often further children showed the same, in one thread and with all of them.
 
-        return {"shared": [shown, 1 + _REPEATED], "alone": [alone, _REPEATED]}
+        What waits in one thread as well waits by design, for what the test would have done next: it is not tried again,
+        for each time takes long.
+        """
+        times = 1 if first.status == "hang" else _REPEATED
+        alone = 0
+        for _ in range(times):
+            alone += _is_alike(self._run(trial, alone=True, is_marked=False), first)
+        if alone and first.status == "hang":
+            self.planner.ban(trial.own_name)
+            return {"shared": [1, 1], "alone": [alone, times]}
+
+        shown = 1
+        for _ in range(times):
+            shown += _is_alike(self._run(trial, alone=False, is_marked=False), first)
+
+        return {"shared": [shown, 1 + times], "alone": [alone, times]}
 
     def _run(self, trial: Trial, *, alone: bool, is_marked: bool = True) -> _Ending:
         """Run a trial in a child.
@@ -292,29 +315,43 @@ class Amplifier:
         os.close(writing)
         self.is_waiting = True
         try:
-            return self._await(pid, reading)
+            return self._await(pid, reading, wants_stacks=is_marked)
         finally:
             self.is_waiting = False
             os.close(reading)
             if is_marked:
                 _write(2, f"\n{settings.mark} {self._trials} >\n".encode())
 
-    def _await(self, pid: int, reading: int) -> _Ending:
-        """Wait for a child, and kill it when its time is up."""
+    def _await(self, pid: int, reading: int, *, wants_stacks: bool) -> _Ending:
+        """Wait for a child, and kill it when its time is up.
+
+        Args:
+            pid: its id.
+            reading: the pipe through which it answers.
+            wants_stacks: whether the fault handler of one that hangs writes the stacks of all threads.
+        """
         deadline = _now() + self._settings.child_s
         received = b""
-        is_open = True
-        while is_open and _now() < deadline:
-            ready, _, _ = select.select([reading], [], [], max(0.0, deadline - _now()))
+        is_open, is_idle = True, False
+        busy_at, cpu_s = _now(), 0.0
+        while is_open and not is_idle and _now() < deadline:
+            ready, _, _ = select.select([reading], [], [], _POLL_S)
             if ready:
                 part = os.read(reading, 1 << 16)
                 received += part
                 is_open = bool(part) and len(received) <= _MOST_ANSWER_BYTES
+                continue
+
+            used_s = read_cpu_seconds(pid)
+            if used_s > cpu_s:
+                busy_at, cpu_s = _now(), used_s
+            is_idle = _now() - busy_at > _IDLE_SHARE * self._settings.child_s
 
         status = 0
         if is_open:
-            is_idle = read_cpu_seconds(pid) < _IDLE_SHARE * self._settings.child_s
-            if not self._settings.is_race:  # there, the fault handler itself would be reported
+            if (
+                wants_stacks and not self._settings.is_race
+            ):  # there, the fault handler itself would be reported
                 os.kill(pid, signal.SIGUSR1)
                 time.sleep(_STACKS_S)
             _end_group(pid)
@@ -346,10 +383,8 @@ def _is_alike(ending: _Ending, first: _Ending) -> bool:
 
 def _end_group(pid: int) -> None:
     """Kill a child with all that it started."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         _kill(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _count_tasks() -> int:

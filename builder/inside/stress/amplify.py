@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..supervise.accounts import name_user, take_account
+from ..supervise.accounts import take_account
 from ..supervise.folders import make_folder, open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
@@ -23,8 +23,8 @@ from .scenarios import Scenario
 
 _STARTING_S = 20.0  # to import pytest and the package, beside running anything; a sanitizer takes ten times as long
 _RACE_STARTING_S = 60.0
-_CHILD_S = 3.0  # for one child
-_RACE_CHILD_S = 8.0
+_CHILD_S = 2.0  # for one child
+_RACE_CHILD_S = 6.0
 _FORK_SHARE = 0.75  # of the time, for children: the tests need the rest
 _OUTPUT_BYTES = 2 << 20
 _KEPT_REPORT = 6000  # characters, as in player.py
@@ -280,12 +280,24 @@ def _take_trial(
     proof = {"arms": arms, "shown": arms["shared"][0], "ran": arms["shared"][1]} if arms else {}
     if status == "crash":
         amplified.events.append(
-            {"what": "crash", "scenario": scenario_id, "signal": record["signal"], "stack": stack, **proof}
+            {
+                "what": "crash",
+                "scenario": scenario_id,
+                "signal": record["signal"],
+                "stack": stack,
+                **proof,
+            }
         )
     elif status == "hang" and not _was_shown(arms, "alone"):
         # What waits in one thread as well waits by design: for what the test would have done next.
         amplified.events.append(
-            {"what": "hang", "scenario": scenario_id, "idle": record["idle"], "stack": stack, **proof}
+            {
+                "what": "hang",
+                "scenario": scenario_id,
+                "idle": record["idle"],
+                "stack": stack,
+                **proof,
+            }
         )
     elif record.get("wrong"):
         sentences = record["wrong"][:_KEPT_SENTENCES]

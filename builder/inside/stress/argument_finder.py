@@ -85,7 +85,13 @@ class ArgumentFinder:
         self.stubs = mining.read_stubs(Path(site))
 
     def find(
-        self, template: str, target: object, arities: Iterable[int], *, make: str = "", wanted: int,
+        self,
+        template: str,
+        target: object,
+        arities: Iterable[int],
+        *,
+        make: str = "",
+        wanted: int,
         prefers_known: bool = False,
     ) -> list[str]:
         """Return argument lists that a template can be called with, such as `["'ab', 8"]`; empty where none was found.
@@ -100,7 +106,6 @@ class ArgumentFinder:
             wanted: how many argument lists are enough.
             prefers_known: whether nothing is guessed where those of the package's own tests work.
         """
-
         keywords = _suggest_keywords(target)
 
         def attempt(argument_list: str) -> Tried:

@@ -22,7 +22,8 @@ _GIVEN_VALUE = re.compile(
 """What an error says of the value that was given: it changes with each try, and tells no errors apart."""
 
 _LENGTH = re.compile(
-    r"\b(?:long|length|len|size|bytes|characters|chars|items|elements|values|dimensions?)\b", re.IGNORECASE
+    r"\b(?:long|length|len|size|bytes|characters|chars|items|elements|values|dimensions?)\b",
+    re.IGNORECASE,
 )
 _POWER = re.compile(r"power of (?:two|2)", re.IGNORECASE)
 _MULTIPLE = re.compile(r"(?:multiple of|divisible by) (\d{1,4})\b", re.IGNORECASE)

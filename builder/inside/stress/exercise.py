@@ -3,8 +3,8 @@
 Usage: python -m inside.stress.exercise REQUEST.json OUTPUT.json
 
 The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them),
-`suspects` (scenarios that race), `sdist` (or null), `tests` (see owntests.py; or null), `kit` (see race.py) and `effort`
-(`threads`, `plain_s`, `amplify_s`, `proofs`, `times`).
+`suspects` (scenarios that race), `sdist` (or null), `tests` (see owntests.py; or null), `kit` (see race.py) and
+`effort` (`threads`, `plain_s`, `amplify_s`, `proofs`, `times`).
 
 Facts:
 

@@ -6,10 +6,10 @@ The request has `modules`, `site` and `immortal` (whether shared objects live fo
 `scenarios`, `first`, `rounds`, `seconds`, `longest` (seconds for one scenario), `marks` and `token`. An answer has
 `pid` when a process begins, another has `status` when it ended.
 
-That process says before each scenario `begin` and after it `end`, with `seconds`, `errors`, `wrong`, `returned` and `gil`. Where
-there is no time for a scenario, it says `late`, and nothing more. Its last record is the closing one. With `marks`, a
-line with the token and the scenario's place goes to standard error at the end of each: what a sanitizer wrote there
-before is of that scenario.
+That process says before each scenario `begin` and after it `end`, with `seconds`, `errors`, `wrong`, `returned` and
+`gil`. Where there is no time for a scenario, it says `late`, and nothing more. Its last record is the closing one. With
+`marks`, a line with the token and the scenario's place goes to standard error at the end of each: what a sanitizer
+wrote there before is of that scenario.
 """
 
 import builtins

@@ -98,7 +98,7 @@ def run_rounds(
     return errors, list(wrong)
 
 
-def run_round(
+def run_round(  # noqa: C901 - one loop, which threads must run without a lock
     make,
     argument,
     rows,
@@ -159,14 +159,18 @@ def run_round(
         came_back[number] = places  # at the end: what threads share meanwhile would order them
 
     crew(work, threads)
+    count_returned(rows, came_back, returned)
+    return subject
+
+
+def count_returned(rows, came_back, returned):
+    """Note in how many threads each call returned, where that is more than in an earlier round."""
     counts = {}
     for number, places in enumerate(came_back):
         for text in {rows[number % len(rows)][place][0] for place in places}:
             counts[text] = counts.get(text, 0) + 1
     for text, count in counts.items():
         returned[text] = max(count, returned.get(text, 0))
-
-    return subject
 
 
 def run_in_threads(work, count):

@@ -136,7 +136,7 @@ class Learner:
                 self._checkpoint()
 
     def _rank_subjects(self, makes: Sequence[str]) -> list[FoundSubject]:
-        """Return subjects in the order in which their turns come: the first of each type, then the second, and so on."""
+        """Return subjects in the order in which their turns come: the first of each type, then the second of each."""
         subjects = [self.subjects.by_make[make] for make in makes]
         seen: Counter[int] = Counter()
         ranks: list[int] = []

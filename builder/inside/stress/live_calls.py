@@ -113,10 +113,14 @@ class CallReader:
 
         name, text = named
         arguments, keywords = passed
-        makes = function if isinstance(function, type) and id(function) in self._surface.types else None
+        makes = (
+            function if isinstance(function, type) and id(function) in self._surface.types else None
+        )
         bound_to = getattr(function, "__self__", None)
-        is_module = isinstance(bound_to, types.ModuleType)
-        is_bound = text.startswith("s.") and bound_to is not None and not is_module
+        # A binding generator's functions may have a record of their own there.
+        method = name.rpartition(".")[2]
+        has_method = self._surface.find_attribute_name(type(bound_to), method) is not None
+        is_bound = text.startswith("s.") and has_method
         takes_receiver = not is_bound and (text.startswith("s.") or "(s" in text)
         receiver = bound_to if is_bound else None
         if takes_receiver:
@@ -165,7 +169,11 @@ class CallReader:
             name = surface.find_attribute_name(type(function), "__call__")
             return None if name is None else (name, "s({})")
 
-        slot = _SLOT_CALLS.get(function) if isinstance(function, (type, types.BuiltinFunctionType)) else None
+        slot = (
+            _SLOT_CALLS.get(function)
+            if isinstance(function, (type, types.BuiltinFunctionType))
+            else None
+        )
         if slot is not None:
             name = surface.find_attribute_name(type(first), slot)
             # `next(s, None)` and `int(s, 16)`: the receiver comes first, whatever follows.
@@ -208,7 +216,11 @@ class CallReader:
             return _read_call(top, count, function, ())
         if instruction == "CALL_KW":
             names = _read_object(top - _WORD)
-            return _read_call(top - _WORD, count, function, names) if isinstance(names, tuple) else None
+            return (
+                _read_call(top - _WORD, count, function, names)
+                if isinstance(names, tuple)
+                else None
+            )
         if instruction == "CALL_FUNCTION_EX":
             return _read_unpacked_call(top, function)
 
@@ -225,7 +237,7 @@ def _is_method_of(first: object, name: str) -> bool:
 
 
 def _find_stack_top(frame: types.FrameType) -> int | None:
-    """Return the address above the newest value on a frame's stack; None where the interpreter is laid out otherwise."""
+    """Return the address above the newest value on a frame's stack; None in an interpreter of another layout."""
     head = object.__basicsize__
     inner = ctypes.c_size_t.from_address(id(frame) + head + _WORD).value
     if ctypes.c_size_t.from_address(inner + _FRAME_OBJECT).value != id(frame):

@@ -31,6 +31,11 @@ _SWITCH_S = 0.0005  # as in forkserver.py
 _MOST_READ = 6  # attributes of an object that are read beside a call
 _MOST_BYTES = 1 << 20  # of a file that a child gets a copy of
 _MOST_LISTED = 1000  # items that are taken from an iterator
+_DEEPEST, _MOST_ITEMS = (
+    4,
+    200,
+)  # containers in containers, and what is in each, of arguments that are kept
+_STANDARD_ERROR = 2
 _LONGEST_CALL = 700  # characters
 
 _COPIED = (list, dict, set, bytearray, collections.deque)
@@ -77,6 +82,11 @@ class Trial:
     iterators: list["_Items"]
     own_arguments: "_OwnArguments | None" = None
 
+    @property
+    def own_name(self) -> str:
+        """The native callable that was about to be called."""
+        return self.rows[0][0].name
+
     def describe(self) -> dict[str, Any]:
         """Return what of it is said to the supervisor."""
         return {
@@ -119,9 +129,7 @@ def keep_partner(call: LiveCall, shown: str) -> Partner | None:
     )
 
 
-def plan_trial(
-    call: LiveCall, partners: list[Partner], recorder: Recorder, threads: int
-) -> Trial:
+def plan_trial(call: LiveCall, partners: list[Partner], recorder: Recorder, threads: int) -> Trial:
     """Return what threads do with a call that is about to be made.
 
     Args:
@@ -293,11 +301,11 @@ def _make_caller(
     if not is_copied and not is_iterator:
         if takes_receiver:
             return lambda s: function(s, *arguments, **keywords)
-        return lambda s: function(*arguments, **keywords)
+        return lambda _: function(*arguments, **keywords)
 
     if takes_receiver:
         return lambda s: function(s, *_copy(arguments), **_copy(keywords))
-    return lambda s: function(*_copy(arguments), **_copy(keywords))
+    return lambda _: function(*_copy(arguments), **_copy(keywords))
 
 
 class _OwnArguments:
@@ -325,9 +333,7 @@ class _OwnArguments:
         return self._local.arguments
 
 
-def _make_separate_caller(
-    function: Callable[..., Any], own: _OwnArguments
-) -> Callable[[Any], Any]:
+def _make_separate_caller(function: Callable[..., Any], own: _OwnArguments) -> Callable[[Any], Any]:
     """Return what calls a function with arguments of each thread's own, and containers of each call's own."""
 
     def call(_: object) -> object:
@@ -383,7 +389,11 @@ def _copy_plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401
         return value
     if kind is bytearray:
         return bytearray(value)
-    if kind not in {list, tuple, dict, set, frozenset} or depth > 4 or len(value) > 200:
+    if (
+        kind not in {list, tuple, dict, set, frozenset}
+        or depth > _DEEPEST
+        or len(value) > _MOST_ITEMS
+    ):
         return _NOT_PLAIN
 
     if kind is dict:
@@ -447,7 +457,7 @@ def _isolate(kept: int) -> None:
     gc.disable()  # the heap is that of all tests
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers
         with contextlib.suppress(OSError, ValueError):
-            if int(name) > 2 and int(name) != kept:
+            if int(name) > _STANDARD_ERROR and int(name) != kept:
                 _replace_descriptor(int(name))
 
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -8,7 +8,6 @@ from .live_calls import TOOL_ID as _TOOL_ID
 from .surface import Surface
 
 
-
 def find_native_calls(
     call: Callable[[], object], surface: Surface, *, counts_types: bool
 ) -> set[str]:

@@ -14,8 +14,8 @@ Facts:
 - `surface`: what learn.py wrote, without what only it needs; `plan`;
 - `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `kinds`: of each kind, how many
   there are and came to their end; `gil`, `errors`;
-- `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file names
-  of the extension modules;
+- `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file
+  names of the extension modules;
 - `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
@@ -77,7 +77,9 @@ _LONGEST_OUTPUT = 3000
 Effort = dict[str, Any]
 """`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
 
-_RECORDING_SHARE = 0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
+_RECORDING_SHARE = (
+    0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
+)
 
 _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
 """What of a surface is a fact; the rest is for the plan alone."""
@@ -432,9 +434,7 @@ def describe_coverage(
     }
 
 
-def count_trials(
-    plan: Sequence[Scenario], ended: set[str], amplified: Amplified
-) -> dict[str, int]:
+def count_trials(plan: Sequence[Scenario], ended: set[str], amplified: Amplified) -> dict[str, int]:
     """Return how many chances a race had to show itself while several threads made calls under the sanitizer.
 
     Args:

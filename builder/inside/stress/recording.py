@@ -3,7 +3,7 @@
 import io
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Container, Mapping
 
 from . import values
 from .live_calls import LiveCall
@@ -18,6 +18,8 @@ _MOST_LISTS = 6  # argument lists of one callable: all of them are tried while l
 _MOST_MAKES = 3  # expressions for objects of one type
 _MOST_OBJECTS = 5000  # objects whose calls are remembered
 
+_STAND_IN = "values.Anything()"
+
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range, type(...))
 _BRACKETS = {list: "[{}]", set: "{{{}}}", frozenset: "frozenset([{}])"}
 
@@ -30,13 +32,15 @@ class Recorder:
         makes: expressions for objects, by the name of their type: the longest history last.
     """
 
-    def __init__(self, known: Mapping[int, str]) -> None:
+    def __init__(self, known: Mapping[int, str], own_types: Container[int] = ()) -> None:
         """Begin to record.
 
         Args:
             known: expressions for classes and functions, by id.
+            own_types: ids of the package's native types: no object of these has a stand-in.
         """
         self._known = known
+        self._own_types = own_types
         self._pending: dict[type, str | None] = {}
         self._origins: dict[int, str] = {}
         self._steps: dict[int, list[str]] = {}
@@ -109,7 +113,7 @@ class Recorder:
         text = self._write_any(value, depth)
         return text if text is not None and len(text) <= _LONGEST_VALUE else None
 
-    def _write_any(self, value: object, depth: int) -> str | None:
+    def _write_any(self, value: object, depth: int) -> str | None:  # noqa: PLR0911 - one for each kind
         """Return an expression for a value, of any length."""
         kind = type(value)
         if id(value) in self._known:
@@ -131,7 +135,12 @@ class Recorder:
         if isinstance(value, (types.FunctionType, types.LambdaType, types.MethodType)):
             return values.CALLBACK
 
-        return self.make_text(value)
+        made = self.make_text(value)
+        is_own = any(id(base) in self._own_types for base in kind.__mro__)
+        if made is None and not is_own and kind.__module__ != "builtins":
+            return _STAND_IN  # what a test made of Python's own code; a program cannot have it
+
+        return made
 
     def _write_container(self, value: object, depth: int) -> str | None:
         """Return an expression for a builtin container; None where that of a part is missing, or there are too many."""
@@ -216,6 +225,3 @@ class Recorder:
 def _show(value: object) -> str:
     """Return a text for a value that no expression can make."""
     return f"<{type(value).__module__}.{type(value).__qualname__}>"[:_LONGEST_SHOWN]
-
-
-Writer = Callable[[object], str | None]

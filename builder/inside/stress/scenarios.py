@@ -10,21 +10,19 @@ from . import pairing, values
 from .learnt import Function, Operation, Subject
 from .reentrancy import plan_reentrant
 from .scenario import (
-    Scenario as Scenario,
-)
-from .scenario import (
+    Scenario,
     apply_to,
     collect_natives,
+    count_calls,
     flatten,
     list_unshared,
     list_without_argument,
     make_call,
     make_scenario,
 )
-from .scenario import (
-    count_calls as count_calls,
-)
 from .shared_arguments import plan_components, plan_shared_arguments
+
+__all__ = ["Scenario", "count_calls", "plan"]
 
 # How much of what was learnt goes into one scenario. Not measured: more would take time from other scenarios.
 _MOST_CALLS = 240  # in one row
@@ -34,7 +32,9 @@ _MOST_ON_ONE = 12  # calls that ask new subjects, and changes beneath an iterato
 _MOST_IN_LIFE = 40  # calls on a subject that is replaced meanwhile
 _MOST_CROSSED = 4  # scenarios with two subjects of a type
 _MOST_USERS = 3  # calls while a callback waits
-_HEAD_PAIRS = 8  # of a subject that come before anything of the next subjects has its turn a second time
+_HEAD_PAIRS = (
+    8  # of a subject that come before anything of the next subjects has its turn a second time
+)
 
 # A first call comes once in a process, and a process takes long: few calls are tried in many, many in a few.
 _MOST_FIRST = 24  # calls that get processes of their own

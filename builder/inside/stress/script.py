@@ -77,6 +77,7 @@ _EXPLAINED = {
     "private": "nothing, each has an object of its own",
     "series": "one object for all of them at every step",
     "fresh": "nothing, each call has an object of its own",
+    "argument": "the argument; each has an object of its own",
 }
 
 _ALWAYS_IMPORTED = ("faulthandler", "os", "sys", "threading", "time")
@@ -89,6 +90,7 @@ _VALUES: tuple[type | Callable[..., Any], ...] = (
     values.SlowBuffer,
     values.Reentrant,
     values.ReentrantItems,
+    values.Anything,
     values.Owner,
     values.own,
     values.Meeting,
@@ -101,6 +103,7 @@ _VALUES: tuple[type | Callable[..., Any], ...] = (
 _HARNESS = (
     harness.run_rounds,
     harness.run_round,
+    harness.count_returned,
     harness.run_in_threads,
     harness.run_alone,
     harness.observe,

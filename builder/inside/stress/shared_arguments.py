@@ -58,7 +58,10 @@ def plan_components(subjects: Sequence[Subject]) -> Iterator[Scenario]:
     for whole in subjects:
         for part in subjects:
             types = (whole["type"], part["type"])
-            is_made_of = part["make"] in whole["make"] and part["make"] != whole["make"]
+            # An object, not the class of one, inside of what makes another.
+            is_object = part["make"].endswith(")")
+            is_made_of = is_object and part["make"] in whole["make"] and part is not whole
+            is_made_of = is_made_of and part["make"] != whole["make"]
             if not is_made_of or types in pairs or whole["make"].startswith("(lambda s: "):
                 continue
 

@@ -9,7 +9,9 @@ from .surface import Surface, is_native_type
 # How many subjects there may be. Not measured: each is asked for all it offers, twice.
 _MOST_SUBJECTS = 40
 _MOST_OF_A_TYPE = 6
-_LONGEST_GIVEN = 1500  # characters of one that was given: it may repeat what a test did with an object
+_LONGEST_GIVEN = (
+    1500  # characters of one that was given: it may repeat what a test did with an object
+)
 _LONGEST_MAKE = 300  # characters of the expression that makes one: each result is made of that of its own subject
 
 

@@ -16,7 +16,12 @@ _BUILTIN = (
 _DESCRIPTORS = (types.GetSetDescriptorType, staticmethod, classmethod, property)
 """What native code runs for. A member descriptor is not among them: the interpreter itself reads and sets it."""
 
-_OF_CLASSES = (staticmethod, classmethod, types.ClassMethodDescriptorType, types.BuiltinFunctionType)
+_OF_CLASSES = (
+    staticmethod,
+    classmethod,
+    types.ClassMethodDescriptorType,
+    types.BuiltinFunctionType,
+)
 """Attributes of types that are called without an object."""
 
 _FOREIGN_FUNCTIONS = frozenset({

@@ -114,7 +114,10 @@ MUTATIONS = {
 bytes that a buffer shows is not among it: who reads them cannot know, and who shares them has to agree who writes."""
 
 SHAREABLE = {
-    "list": "[1, 2, 3]", "dict": "{'a': 1, 'b': 2}", "bytearray": "bytearray(b'abcdefgh')", "set": "{1, 2}",
+    "list": "[1, 2, 3]",
+    "dict": "{'a': 1, 'b': 2}",
+    "bytearray": "bytearray(b'abcdefgh')",
+    "set": "{1, 2}",
 }
 """A value of each type that threads may share and change: tried as an argument wherever one may be given."""
 
@@ -238,7 +241,7 @@ class Reentrant:
 
 
 class ReentrantItems:
-    """Items that change an object whenever one of them is asked for, and bytes that do when they are let go (PEP 688)."""
+    """Items that change an object whenever one of them is asked for, and bytes that do when they are let go."""
 
     def __init__(self, subject: object, step: Callable[[object], object]) -> None:
         self.reentrant = Reentrant(1, subject, step)
@@ -262,6 +265,37 @@ class ReentrantItems:
 
     def __release_buffer__(self, view: memoryview) -> None:
         self.reentrant.enter()
+
+
+class Anything:
+    """Stands for an object of a test, such as a listener: it has all attributes, takes all calls, and keeps nothing."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *given: object, **named: object) -> object:
+        """Return itself: what is asked of the answer is answered, too."""
+        return self
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __index__(self) -> int:
+        return 1
+
+    def __float__(self) -> float:
+        return 1.0
+
+    def __repr__(self) -> str:
+        return "Anything()"
 
 
 class Owner:

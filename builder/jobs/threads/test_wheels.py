@@ -172,7 +172,6 @@ class TestSuite:
             "command": list(self.settings.options),
         }
 
-
     def describe_kit(self, needed: TestWheels) -> JsonValue:
         """Return what builder/inside/stress/amplify.py installs and leaves out; None where there is no pytest.
 

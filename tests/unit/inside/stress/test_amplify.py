@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import amplified_tests, amplify, live_trial, reached
+from builder.inside.stress import amplified_tests, amplify, live_trial, reached, values
 from builder.inside.stress.amplifier import Planner
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.live_calls import LiveCall
@@ -34,12 +34,28 @@ class Parser:
 
 
 def making(size: object) -> LiveCall:
-    return LiveCall("pkg.Parser", "pkg.Parser({})", Parser, None, False, (size,), {}, Parser)
+    return LiveCall(
+        name="pkg.Parser",
+        text="pkg.Parser({})",
+        function=Parser,
+        receiver=None,
+        is_bound=False,
+        arguments=(size,),
+        keywords={},
+        makes=Parser,
+    )
 
 
 def feeding(parser: Parser, *given: object, **named: object) -> LiveCall:
     return LiveCall(
-        "pkg.Parser.feed", "s.feed({})", Parser.feed, parser, False, given, dict(named), None
+        name="pkg.Parser.feed",
+        text="s.feed({})",
+        function=Parser.feed,
+        receiver=parser,
+        is_bound=False,
+        arguments=given,
+        keywords=dict(named),
+        makes=None,
     )
 
 
@@ -65,6 +81,13 @@ def test_pairs_that_were_not_tried_are_worth_another():
     assert planner.choose("f", ["g", "h"]) == ["g", "h"]
     planner.note_trial("f", ["g"])
     assert planner.choose("f", ["g", "h"]) == ["h", "g"]
+
+
+def test_what_waits_by_design_is_tried_no_more():
+    planner = Planner()
+    planner.ban("get")
+    assert not planner.is_due("get", [], 0.0)
+    assert planner.choose("put", ["get", "size"]) == ["size"]
 
 
 @pytest.mark.parametrize(("spent", "tried"), [(0.6, ["new"]), (0.9, ["new"]), (1.0, [])])
@@ -106,7 +129,9 @@ def test_an_object_is_written_as_what_made_it_and_what_was_done_with_it():
     parser = Parser(4)
     recorder.note(feeding(parser, b"ab"))
     recorder.note(feeding(parser, b"cd", last=True))
-    expected = "values.after(pkg.Parser(4), lambda s: s.feed(b'ab'), lambda s: s.feed(b'cd', last=True))"
+    expected = (
+        "values.after(pkg.Parser(4), lambda s: s.feed(b'ab'), lambda s: s.feed(b'cd', last=True))"
+    )
     assert recorder.make_text(parser) == expected
     assert list(recorder.makes.values()) == [[expected]]
     assert recorder.arguments == {"Parser": ["4"], "feed": ["b'ab'", "b'cd', last=True"]}
@@ -114,13 +139,23 @@ def test_an_object_is_written_as_what_made_it_and_what_was_done_with_it():
 
 
 def test_what_no_expression_can_make_is_shown_for_people_alone():
-    recorder = Recorder({})
+    recorder = Recorder({}, {id(Parser)})
     recorder.note(making(object()))
     parser = Parser(4)
     recorder.note(feeding(parser, b"ab"))
     assert recorder.make_text(parser) is None
     assert recorder.arguments == {"feed": ["b'ab'"]}
     assert recorder.show_arguments(making(object())) == "<builtins.object>"
+
+
+def test_what_a_test_made_has_a_stand_in_that_takes_everything():
+    recorder = Recorder({}, {id(Parser)})
+    assert recorder.write(Path("somewhere")) == "values.Anything()"
+    assert recorder.write([Parser(1)]) is None
+    listener = values.Anything()
+    assert listener.on_data(b"ab").then(1) is listener  # type: ignore[attr-defined]
+    assert (list(listener), len(listener), [5, 6][listener]) == ([], 0, 6)
+    assert not hasattr(listener, "__buffer__")
 
 
 def test_an_object_whose_history_is_not_known_any_more_is_not_written():
@@ -149,7 +184,8 @@ def test_a_call_is_kept_with_copies_of_plain_arguments_alone():
 def test_a_trial_makes_the_call_against_itself_and_against_others():
     parser = Parser(1)
     partner = live_trial.Partner("pkg.Parser.close", "s.close()", Parser.feed)
-    trial = live_trial.plan_trial(feeding(parser, b"ab"), [partner], Recorder({}), 4)
+    recorder = Recorder({}, {id(Parser)})
+    trial = live_trial.plan_trial(feeding(parser, b"ab"), [partner], recorder, 4)
     assert [[one.text for one in row] for row in trial.rows] == [
         ["s.feed(b'ab')"],
         ["s.feed(b'ab')", "s.close()", "repr(s)"],
@@ -186,7 +222,7 @@ def test_snippets_are_examples_and_whole_blocks():
         "import pkg\n",
         "for i in range(2):\n    pkg.f(i)\n",
         "import pkg\nx = pkg.g()\n",
-        "\npkg.h()\n\n",
+        "pkg.h()\n\n",
         "pkg.k()\n\n",
     ]
 
@@ -225,7 +261,7 @@ def trial(number: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def read(*records: dict[str, Any], printed: str = "", interpreter: Interpreter = PLAIN) -> Any:  # noqa: ANN401
+def read(*records: dict[str, Any], printed: str = "", interpreter: Interpreter = PLAIN) -> Any:
     return amplify.read_records(
         Records(items=list(records)), printed, MARK, interpreter, {"_core.so"}
     )
@@ -251,7 +287,12 @@ def test_a_crash_is_an_event_with_its_stack_and_how_often_it_came():
         printed=f"noise\n{MARK} 7 <\nFatal Python error\n{MARK} 7 >\nnoise",
     )
     (event,) = amplified.events
-    assert (event["what"], event["signal"], event["shown"], event["ran"]) == ("crash", "SIGSEGV", 3, 3)
+    assert (event["what"], event["signal"], event["shown"], event["ran"]) == (
+        "crash",
+        "SIGSEGV",
+        3,
+        3,
+    )
     assert event["stack"] == "Fatal Python error"
     scenario = amplified.scenarios[event["scenario"]]
     assert scenario["kind"] == "amplified"

@@ -310,7 +310,7 @@ def test_what_replaces_state_is_beside_what_uses_it_first():
         learnt["functions"].append({"name": "set", "operations": setter})
 
     for seed in range(4):
-        pairs = [one for one in of("functions", planned(seed=seed, pairs=3, changed=with_setter))]
+        pairs = of("functions", planned(seed=seed, pairs=3, changed=with_setter))
         assert all("parcel.set(1)" in texts(one) for one in pairs[:3])
 
 
@@ -319,6 +319,7 @@ def test_of_several_objects_of_a_type_one_stands_for_them():
     assert {one["make"] for one in plan if one["kind"] in {"pair", "private", "series"}} == {
         BOX,
         "parcel.Lid()",
+        f"parcel.Pair({BOX})",
     }
     assert any(one["make"] == "parcel.Box(8)" for one in of("mixed", plan))
 
@@ -338,7 +339,7 @@ def test_a_program_says_what_is_shared_and_imports_what_it_names():
     assert "import parcel\n" in text
     assert "import subprocess" not in text
     assert "class Slow" not in text
-    slow = next(one for one in planned() if "Slow" in str(one["rows"]))
+    slow = next(one for one in of("mixed", planned()) if "Slow" in str(one["rows"]))
     assert "class Slow" in program(slow)
     assert "lambda s, a: s.put(Slow('k'))," in program(slow)
 
