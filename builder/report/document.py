@@ -6,7 +6,7 @@ import datetime
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from builder import __version__
 from builder.judge.bases import BaseOutcome
@@ -117,8 +117,10 @@ class PlayedPart(Part):
     """How many scenarios of a kind there are, and how many were played to their end."""
 
     planned: int
+    """How many there are."""
 
     played: int
+    """How many were played to their end."""
 
 
 class ExercisedPart(Part):
@@ -139,10 +141,10 @@ class ExercisedPart(Part):
 
     race_detector: bool
 
-    scenarios: dict[CleanLine, PlayedPart]
+    scenarios: dict[CleanLine, PlayedPart] = Field(default_factory=dict)
     """Of each kind of scenario, how many there are, and how many the race detector watched to their end."""
 
-    amplified: int
+    amplified: int = 0
     """Native calls of own tests and examples that threads of a forked process made as well."""
 
 

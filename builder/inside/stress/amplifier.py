@@ -37,6 +37,8 @@ _fork, _wait, _kill, _end, _write, _now = (
 _MOST_FORKS = 4  # of one callable for itself: at later calls the object is in another state
 _MOST_FORKS_OF_PAIRS = 8  # of one callable, because of pairs that were not tried
 _MOST_PARTNERS = 8  # other calls beside one
+_MOST_VARIANTS = 4  # calls of one callable with other arguments
+_MOST_VARIANTS_BESIDE = 16  # calls beside one
 _NEW_PARTNERS = 2  # that are worth one more fork
 _FORKED_AT = frozenset({1, 3, 9, 27, 81, 243})
 """At which calls of one callable it is tried: objects in the middle of their work are met later."""
@@ -173,7 +175,7 @@ class Amplifier:
         self._say = say
         self._own_files = own_files
         self._is_own: dict[types.CodeType, bool] = {}
-        self._partners: dict[type | None, dict[str, Partner]] = {}
+        self._partners: dict[type | None, dict[str, list[Partner]]] = {}
         self._spent_s = 0.0
         self._trials = 0
         self._is_busy = False
@@ -234,12 +236,16 @@ class Amplifier:
         if self.planner.is_due(call.name, others, spent) and self._may_fork(frame):
             chosen = self.planner.choose(call.name, others)
             self.planner.note_trial(call.name, chosen)
-            self._try(call, [partners[name] for name in chosen])
+            # Its own variants too: other arguments may take another way through it.
+            variants = list(partners.get(call.name, ()))
+            for name in chosen:
+                variants += partners[name]
+            self._try(call, variants[:_MOST_VARIANTS_BESIDE])
         # What it does changes the object: it was tried before it is noted.
         self.recorder.note(call)
         partner = live_trial.keep_partner(call, self.recorder.show_arguments(call))
         if partner is not None:
-            partners[call.name] = partner
+            _keep_variant(partners.setdefault(call.name, []), partner, self.planner.seen[call.name])
 
     def _may_fork(self, frame: types.FrameType) -> bool:
         """Return whether a child would have all it needs: there is one thread, and it is in no native code."""
@@ -372,6 +378,22 @@ class Amplifier:
             return _Ending("end")
 
         return _Ending("ok", answer=answer if isinstance(answer, dict) else {})
+
+
+def _keep_variant(kept: list[Partner], partner: Partner, seen: int) -> None:
+    """Keep a call among a few others of the same callable, unless it is there: a later one takes the place of another.
+
+    Args:
+        kept: the others.
+        partner: the call.
+        seen: how often the callable was called so far.
+    """
+    if any(other.text == partner.text for other in kept):
+        return
+    if len(kept) < _MOST_VARIANTS:
+        kept.append(partner)
+    else:
+        kept[seen % _MOST_VARIANTS] = partner
 
 
 def _is_alike(ending: _Ending, first: _Ending) -> bool:

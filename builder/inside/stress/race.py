@@ -277,6 +277,7 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
         "unwatched": {},
         "interference": [],
         **count_trials(plan, set(), Amplified()),
+        "amplified": None,
         "errors": {},
         "own_tests": None,
         "races": [],
