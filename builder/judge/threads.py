@@ -403,7 +403,11 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     """
     variants = harm.arms or Variants()
     happens_alone = _was_shown(variants.alone)
-    hides_threads = happens_alone and harm.what in {"crash", "hang"} and not race
+    # What only a value shows that changes the object at work on it hides nothing of what other values do.
+    is_reentrant = harm.calls.kind == "reentrant"
+    hides_threads = (
+        happens_alone and harm.what in {"crash", "hang"} and not race and not is_reentrant
+    )
     code: FindingCode = _HARM_CODES[harm.what]
     if happens_alone:
         code = "WF625" if hides_threads else "WF608"

@@ -131,7 +131,7 @@ class Settings:
 
 @dataclass(slots=True)
 class _Ending:
-    """How a child ended: `ok`, `crash`, `hang` or `end`; what it said; and whether it was idle, where it hung."""
+    """How a child ended: `ok`, `crash`, `hang`, `late` or `end`; what it said; and whether it was idle, where it hung."""
 
     status: str
     answer: dict[str, Any] = field(default_factory=dict)
@@ -262,6 +262,8 @@ class Amplifier:
         for name in ("errors", "wrong", "returned", "iterations", "shares"):
             record[name] = ending.answer.get(name, record.get(name))
 
+        if ending.status == "late":
+            self.planner.ban(trial.own_name)
         is_harm = ending.status in {"crash", "hang"} or bool(ending.answer.get("wrong"))
         if is_harm:
             record["arms"] = self._repeat(trial, ending)
@@ -351,7 +353,9 @@ class Amplifier:
             used_s = read_cpu_seconds(pid)
             if used_s > cpu_s:
                 busy_at, cpu_s = _now(), used_s
-            is_idle = _now() - busy_at > _IDLE_SHARE * self._settings.child_s
+            # A sanitizer waits for what looks up the lines of its reports.
+            may_wait = self._settings.is_race
+            is_idle = not may_wait and _now() - busy_at > _IDLE_SHARE * self._settings.child_s
 
         status = 0
         if is_open:
@@ -362,9 +366,8 @@ class Amplifier:
                 time.sleep(_STACKS_S)
             _end_group(pid)
             _wait(pid, 0)
-            # What is busy under a sanitizer is slow, as everything is, and does not hang.
-            is_slow = self._settings.is_race and not is_idle
-            return _Ending("end" if is_slow else "hang", is_idle=is_idle)
+            # Under a sanitizer everything is slow: what hangs is seen without it.
+            return _Ending("late" if self._settings.is_race else "hang", is_idle=is_idle)
 
         _, status = _wait(pid, 0)
         _end_group(pid)

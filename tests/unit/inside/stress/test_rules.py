@@ -370,6 +370,16 @@ def test_kinds_of_scenarios_that_had_no_time_are_named():
     assert finding.detail == "there was no time for scenarios of these kinds: life, pair"
 
 
+def test_a_value_that_changes_the_object_at_work_on_it_hides_nothing_of_other_values():
+    crash = event("crash", **HARM_ALONE)
+    crash["calls"] = {**crash["calls"], "kind": "reentrant"}
+    judgement = judged(race(), exercise(harms=[crash]))
+    assert (judgement.verdict, [one.code for one in judgement.findings]) == (
+        Verdict.COMPATIBLE,
+        ["WF608"],
+    )
+
+
 def test_what_threads_call_beside_the_package_does_not_count():
     told = coverage(race(under_threads=[*CALLABLES[:2], "bar.f", "bar.g", "bar.h", "bar.i"]))
     assert (told.callables, told.under_threads, told.is_sufficient) == (10, 2, False)
