@@ -131,7 +131,7 @@ class Settings:
 
 @dataclass(slots=True)
 class _Ending:
-    """How a child ended (`ok`, `crash`, `hang`, `late` or `end`), what it said, and whether it was idle where it hung."""
+    """How a child ended, `ok`, `crash`, `hang`, `late` or `end`; with what it said, and whether it was idle."""
 
     status: str
     answer: dict[str, Any] = field(default_factory=dict)
