@@ -68,7 +68,9 @@ def plan(
     """
     functions: list[Function] = surface["functions"]
     subjects: list[Subject] = surface["subjects"]
-    plain = [{**subject, "operations": list_unshared(subject)} for subject in subjects]
+    plain: list[Subject] = []
+    for subject in subjects:
+        plain.append({**subject, "operations": list_unshared(subject)})
     chance = random.Random(seed)
     first_calls = _choose_first_calls(functions, plain)
 

@@ -34,12 +34,23 @@ def plan_shared_arguments(
         sharing = [operation for operation in subject["operations"] if "argument" in operation]
         others = list_unshared(subject)
         for operation in sharing[:_MOST_SHARED]:
-            rows = [[operation], _list_changes(operation)]
-            more = {"make": subject["make"], "argument": operation["argument"]}
-            yield make_scenario("argument", process, rows, sharing="argument", **more)
+            changes = _list_changes(operation)
+            yield make_scenario(
+                "argument",
+                process,
+                [[operation], changes],
+                make=subject["make"],
+                argument=operation["argument"],
+                sharing="argument",
+            )
             if others:
-                kept = [[operation, *others[:_MOST_ASKED]], _list_changes(operation)]
-                yield make_scenario("kept", process, kept, **more)
+                yield make_scenario(
+                    "kept",
+                    process,
+                    [[operation, *others[:_MOST_ASKED]], changes],
+                    make=subject["make"],
+                    argument=operation["argument"],
+                )
 
 
 def _list_changes(operation: Operation) -> list[Operation]:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -352,10 +353,10 @@ def test_enough_is_half_with_a_detector_that_works(
 
 
 def test_what_works_on_objects_has_to_have_been_tried_in_pairs():
-    most = {"callables": 10, "under_threads": 10, "detector": True}
-    assert not ThreadCoverage(**most, stateful=True).is_sufficient
-    assert ThreadCoverage(**most, stateful=True, pairs=1).is_sufficient
-    surface = {**race().facts["surface"], "stateful": 3}
+    unpaired = ThreadCoverage(callables=10, under_threads=10, detector=True, stateful=True)
+    assert not unpaired.is_sufficient
+    assert replace(unpaired, pairs=1).is_sufficient
+    surface = {**SURFACE, "stateful": 3}
     judgement = judged(race(surface=surface, pairs=0), exercise())
     assert (judgement.verdict, [one.code for one in judgement.findings]) == (
         Verdict.UNPROVEN,
