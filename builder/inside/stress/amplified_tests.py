@@ -85,7 +85,7 @@ class Session:
     @property
     def is_late(self) -> bool:
         """Whether the time is up."""
-        return _now() >= self._deadline
+        return bool(_now() >= self._deadline)
 
     def begin(self, name: str, seconds: float | None = None) -> None:
         """Note that a test or an example begins, and have it interrupted when it takes too long."""
@@ -235,7 +235,7 @@ def rank_test_files(folder: Path, roots: set[str]) -> list[Path]:
         folder: where they are.
         roots: import names of the package.
     """
-    ranked: list[tuple[float, str, Path]] = []
+    ranked: list[tuple[bool, float, Path]] = []
     for path in folder.rglob("*.py"):
         is_test = path.name.startswith("test") or path.stem.endswith(("_test", "_tests"))
         if not is_test or not path.is_file() or path.stat().st_size > _MOST_FILE_BYTES:

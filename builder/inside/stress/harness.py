@@ -165,7 +165,7 @@ def run_round(  # noqa: C901 - one loop, which threads must run without a lock
 
 def count_returned(rows, came_back, returned):
     """Note in how many threads each call returned, where that is more than in an earlier round."""
-    counts = {}
+    counts: dict[str, int] = {}
     for number, places in enumerate(came_back):
         for text in {rows[number % len(rows)][place][0] for place in places}:
             counts[text] = counts.get(text, 0) + 1

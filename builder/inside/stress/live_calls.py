@@ -157,9 +157,10 @@ class CallReader:
     def _name(self, function: object, first: object) -> tuple[str, str] | None:
         """Return the native callable's name and how an expression calls it; None where it is not the package's."""
         surface = self._surface
+        name: str | None = None
         if isinstance(function, type):
-            if id(function) in surface.types:
-                name = surface.types[id(function)]
+            name = surface.types.get(id(function))
+            if name is not None:
                 return name, f"{self._public_names.get(id(function), name)}({{}})"
         elif is_native_function(function):
             name = surface.find_native_name(function, first)
@@ -169,18 +170,21 @@ class CallReader:
             name = surface.find_attribute_name(type(function), "__call__")
             return None if name is None else (name, "s({})")
 
-        slot = (
-            _SLOT_CALLS.get(function)
-            if isinstance(function, (type, types.BuiltinFunctionType))
-            else None
-        )
-        if slot is not None:
-            name = surface.find_attribute_name(type(first), slot)
-            # `next(s, None)` and `int(s, 16)`: the receiver comes first, whatever follows.
-            if name is not None and hasattr(function, "__name__"):
-                return name, f"{function.__name__}(s{{}})"
+        return self._name_slot_call(function, first)
 
-        return None
+    def _name_slot_call(self, function: object, first: object) -> tuple[str, str] | None:
+        """Return the slot of its first argument that a builtin calls, and how; None for what calls none of the package.
+
+        `len(s)` calls `__len__`. The receiver comes first, whatever follows: `next(s, None)`.
+        """
+        is_builtin = isinstance(function, (type, types.BuiltinFunctionType))
+        slot = _SLOT_CALLS.get(function) if is_builtin else None
+        if slot is None:
+            return None
+
+        name = self._surface.find_attribute_name(type(first), slot)
+        called = getattr(function, "__name__", "")
+        return None if name is None else (name, f"{called}(s{{}})")
 
     def _write_call(self, function: object, first: object, name: str) -> str:
         """Return how an expression calls a native function: as a method of `s`, or by a name that modules have."""

@@ -265,9 +265,11 @@ def _find_result(partner: Partner) -> str | None:
 
 def _show_result(partner: Partner) -> str | None:
     try:
-        return harness.show(partner.call(None))
+        shown: str | None = harness.show(partner.call(None))
     except Exception:
         return None
+
+    return shown
 
 
 def _differs_alone(partner: Partner) -> bool:

@@ -167,7 +167,8 @@ class Recorder:
             return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
         if not parts:
             return f"{type(value).__name__}()"
-        return _BRACKETS[type(value)].format(", ".join(parts))
+        brackets: str = _BRACKETS[type(value)]  # type: ignore[index] # what it may be was looked at
+        return brackets.format(", ".join(parts))
 
     def _write_file(self, value: object) -> str | None:
         """Return an expression for a file in memory that nobody has closed."""

@@ -152,8 +152,8 @@ def test_what_a_test_made_has_a_stand_in_that_takes_everything():
     recorder = Recorder({}, {id(Parser)})
     assert recorder.write(Path("somewhere")) == "values.Anything()"
     assert recorder.write([Parser(1)]) is None
-    listener = values.Anything()
-    assert listener.on_data(b"ab").then(1) is listener  # type: ignore[attr-defined]
+    listener: Any = values.Anything()
+    assert listener.on_data(b"ab").then(1) is listener
     assert (list(listener), len(listener), [5, 6][listener]) == ([], 0, 6)
     assert not hasattr(listener, "__buffer__")
 
@@ -175,7 +175,7 @@ def test_a_call_is_kept_with_copies_of_plain_arguments_alone():
     partner = live_trial.keep_partner(feeding(Parser(1), data), "[1, [2]]")
     assert partner is not None
     data[1].append(3)  # type: ignore[attr-defined]
-    parser = Parser(1)
+    parser: Any = Parser(1)
     partner.call(parser)
     assert parser.fed == [[1, [2]]]
     assert live_trial.keep_partner(feeding(Parser(1), Parser(2)), "") is None
@@ -183,7 +183,7 @@ def test_a_call_is_kept_with_copies_of_plain_arguments_alone():
 
 def test_a_trial_makes_the_call_against_itself_and_against_others():
     parser = Parser(1)
-    partner = live_trial.Partner("pkg.Parser.close", "s.close()", Parser.feed)
+    partner = live_trial.Partner("pkg.Parser.close", "s.close()", repr)
     recorder = Recorder({}, {id(Parser)})
     trial = live_trial.plan_trial(feeding(parser, b"ab"), [partner], recorder, 4)
     assert [[one.text for one in row] for row in trial.rows] == [

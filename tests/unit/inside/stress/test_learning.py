@@ -266,7 +266,12 @@ def package(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 def finder(journal: Path, **more: Any) -> ArgumentFinder:
     calls = Evaluator(["cipher"], (), Journal(str(journal)), time.monotonic() + 60)
-    settings = {"folder": None, "site": str(journal.parent), "roots": {"cipher"}, "recorded": {}}
+    settings: dict[str, Any] = {
+        "folder": None,
+        "site": str(journal.parent),
+        "roots": {"cipher"},
+        "recorded": {},
+    }
     return ArgumentFinder(calls, [], **(settings | more))
 
 
