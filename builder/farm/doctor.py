@@ -14,10 +14,10 @@ import requests
 from rich.table import Table
 from rich.text import Text
 
-from builder import host
 from builder.config import catalog
 from builder.engine import connection
 from builder.errors import EngineMissingError
+from builder.host import settings as host
 from builder.jobs.images import cpython
 from builder.report.terminal.consoles import print_table
 from builder.sources import http

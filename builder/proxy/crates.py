@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from builder import cargo
+from builder.host import crates as cargo
 from builder.untrusted.names import parse_distribution_name, parse_sha256
 
 CARGO_CONFIGURATION = """\

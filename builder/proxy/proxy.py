@@ -17,12 +17,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from builder import host
 from builder.engine import containment
 from builder.engine.programs import program_files
 from builder.engine.services import NetworkAttachment, NoAddressesError
 from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
+from builder.host import settings as host
 from builder.proxy.cache import FetchedFile, IndexCache
 from builder.proxy.crates import Crates, parse_crate, parse_page, registry_settings
 from builder.untrusted.names import parse_file_name, parse_sha256

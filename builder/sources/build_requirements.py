@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder import cargo
 from builder.distributions.members import iter_members
+from builder.host import crates as cargo
 from builder.sources.guard import make_fault
 from builder.sources.markers import marker_applies
 from builder.sources.model import Source, Sources

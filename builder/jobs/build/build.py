@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import host
 from builder.distributions.build_tags import add_build_tag
 from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
@@ -20,6 +19,7 @@ from builder.distributions.reproducible import compare_files, normalize_wheel
 from builder.errors import InfrastructureError
 from builder.evidence.build import BuildFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
+from builder.host import settings as host
 from builder.jobs.build import network
 from builder.jobs.build.cache_record import BuildCache, hash_requirements
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from builder import host
 from builder.engine import compiler_cache
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.tasks import Limits
 from builder.errors import InfrastructureError, Interrupted
+from builder.host import settings as host
 from builder.jobs.build.cpu_options import find_cpu_options
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
 from builder.jobs.build.log_excerpt import read_log
