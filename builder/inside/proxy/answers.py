@@ -25,6 +25,10 @@ class SilentError(Exception):
     """The index did not answer, or not with what it promised."""
 
 
+class MismatchError(Exception):
+    """What a server gave is not what it listed; the text says what was found."""
+
+
 class _Connection(http.client.HTTPConnection):
     """Connects to where the rule lets it."""
 

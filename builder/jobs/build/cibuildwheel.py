@@ -25,7 +25,7 @@ from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.log_file import BoundedLog
 from builder.jobs.build.output import Expectation, Refusal, match_abi, share_wheels
 from builder.jobs.build.refusal import Request, read_refusal, write_request
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.untrusted.interpreter import SAFE_PATH, module_command
 
 if TYPE_CHECKING:
@@ -270,6 +270,7 @@ class CibuildwheelCall:
             disk=self._disk_excess,
             ended=None if own_end is None else own_end.exit_code,
             asked=outcome.report.refused_hosts,
+            lacking=outcome.report.lacking_toolchains,
             index=session.network.dns_server,
         )
 

@@ -33,7 +33,7 @@ from builder.jobs.build.log import FailedCall
 from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools, get_recorded, recorded_lookup
 from builder.proxy.cache import FetchedFile
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.sources import UpstreamWheel
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
