@@ -48,7 +48,10 @@ class Toolchains:
 
     def hashes(self) -> list[str]:
         """Return the sha256 of everything."""
-        return [item.sha256 for item in (*self.files, *self.manifests)]
+        files = [file.sha256 for file in self.files]
+        manifests = [manifest.sha256 for manifest in self.manifests]
+
+        return [*files, *manifests]
 
     def merge(self, other: Toolchains) -> Toolchains:
         """Return these and others as one; of what has the same name the other's counts."""
