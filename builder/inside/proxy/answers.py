@@ -89,6 +89,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         try:
             self._rule.check_url(newurl, req.full_url)
         except RefusedError as error:
+            fp.close()  # nobody else gets to see this answer
             raise urllib.error.URLError(error) from None
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
