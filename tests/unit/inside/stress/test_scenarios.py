@@ -298,6 +298,18 @@ def test_objects_of_each_thread_are_made_of_one():
     assert "(lambda s: s.put('ab'))(a)" in texts(one)
 
 
+def test_calls_that_stop_all_threads_are_made_less_often():
+    def with_referents(learnt: dict[str, Any]) -> None:
+        asked = operation("gc.get_referents(s) and None", "Box.__traverse__", us=2.0)
+        short = operation("s.room()", "Box.room", us=2.0)
+        learnt["subjects"][0]["operations"] = [asked, short]
+
+    for one in of("pair", planned(changed=with_referents, pairs=100)):
+        if one["make"] == BOX:
+            is_stopping = any("gc." in text for text in texts(one))
+            assert (one["iterations"] < 30) == is_stopping
+
+
 def test_no_kind_comes_last_as_a_whole():
     plan = planned(pairs=100)
     half = {one["kind"] for one in plan[: len(plan) // 2]}
