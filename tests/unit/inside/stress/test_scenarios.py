@@ -285,6 +285,7 @@ def test_shared_arguments_are_changed_by_others():
 def test_values_change_the_object_that_works_on_them():
     found = of("reentrant", planned())
     assert {one["threads"] for one in found} == {1, 4}
+    assert all(texts(one)[0] == "s.put('ab')" for one in found)
     put = f"s.put(values.Reentrant('ab', s, lambda s: s.merge({BOX})))"
     assert put in {text for one in found for text in texts(one)}
     visit = next(text for one in found for text in texts(one) if text.startswith("s.visit("))
