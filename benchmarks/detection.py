@@ -100,7 +100,8 @@ def batches(labels: list[dict[str, str]]) -> list[list[dict[str, str]]]:
 
 def table(name: str, row: dict[str, str], place: Path) -> str:
     if name == "releases":
-        return f'[packages.{row["package"]}]\nversion = "=={row["version"]}"\n'
+        apt = json.dumps([package for package in row["apt"].split(",") if package])
+        return f'[packages.{row["package"]}]\nversion = "=={row["version"]}"\napt = {apt}\n'
     return f'[packages.{row["package"]}]\nsdist = "{make_sdist(row["package"], place).name}"\n'
 
 
