@@ -181,6 +181,8 @@ def describe_calls(scenario: Scenario | None, functions: Iterable[str] = ()) -> 
         description += f" and {len(ranked) - _MAX_CALLS} more calls"
     if scenario.make:
         description += f" of `{clean_call(scenario.make)[:_MAX_MAKE_CHARS]}`"
+    if scenario.source:
+        description += f", as in {scenario.source}"
 
     return description
 

@@ -65,12 +65,17 @@ def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Eve
     told: dict[str, int] = {}  # how many of each cause so far
     turns: list[tuple[int, int, Event]] = []
     for place, event in enumerate(sorted(events, key=rank)):
-        wrong_call = "".join(event.get("sentences", ())[:1]).partition("(")[0]
-        cause = event.get("cause") or wrong_call or event["scenario"]
+        cause = name_cause(event)
         turns.append((told.get(cause, 0), place, event))
         told[cause] = told.get(cause, 0) + 1
 
     return [event for _, _, event in sorted(turns, key=lambda turn: turn[:2])]
+
+
+def name_cause(event: Event) -> str:
+    """Return what tells the cause of an event: its name, else the call that gave a wrong result, else its scenario."""
+    wrong_call = "".join(event.get("sentences", ())[:1]).partition("(")[0]
+    return str(event.get("cause") or wrong_call or event["scenario"])
 
 
 def print_events(events: Iterable[Event]) -> None:

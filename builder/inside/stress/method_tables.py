@@ -78,11 +78,11 @@ class _Callable(NamedTuple):
     source: str
 
 
-def list_native_functions(modules: list[str], site: str) -> list[dict[str, Any]]:
+def list_native_functions(surface: Surface, site: str) -> list[dict[str, Any]]:
     """Return the functions of all native code in a folder that Python can call, by file.
 
     Args:
-        modules: import names of a distribution's modules, which were imported.
+        surface: a distribution's modules, imported.
         site: the folder; code from elsewhere is the interpreter's or the system's.
 
     Returns:
@@ -91,7 +91,7 @@ def list_native_functions(modules: list[str], site: str) -> list[dict[str, Any]]
     """
     mappings = _find_mappings(site)
     found: dict[int, _Callable] = {}
-    for candidate in _iter_callables(Surface(modules), mappings):
+    for candidate in _iter_callables(surface, mappings):
         # One function may serve several names, as one does all comparisons: the first stands for them.
         found.setdefault(candidate.address, candidate)
         if len(found) >= _MOST_FUNCTIONS:

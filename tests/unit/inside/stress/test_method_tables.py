@@ -8,11 +8,12 @@ import pytest
 
 from builder.inside.stress.method_tables import list_native_functions
 from builder.inside.stress.native_names import NativeNames
+from builder.inside.stress.surface import Surface
 
 
 @pytest.fixture(scope="module")
 def listed() -> list[dict[str, object]]:
-    return list_native_functions(["_json"], str(Path(_json.__file__).parent))
+    return list_native_functions(Surface(["_json"]), str(Path(_json.__file__).parent))
 
 
 def test_functions_methods_and_slots_have_their_names_in_python(listed: list[dict[str, object]]):
@@ -39,4 +40,4 @@ def test_the_address_of_a_function_leads_to_its_name(listed: list[dict[str, obje
 
 
 def test_code_from_elsewhere_is_left_out():
-    assert list_native_functions(["_json"], "/nowhere") == []
+    assert list_native_functions(Surface(["_json"]), "/nowhere") == []
