@@ -6,7 +6,7 @@ Why levels and not alarms: docs/decisions/0028-levels-instead-of-alarm.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.evidence.race import Variants
@@ -14,6 +14,8 @@ from builder.verdicts import Verdict
 from builder.verdicts.levels import Consequence, Level, Need
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from builder.evidence.race import Scenario
 
 _MAX_NATIVES = 4
@@ -106,6 +108,21 @@ def assess_fault(
     )
 
 
+def join_faults(faults: Sequence[ThreadFault]) -> ThreadFault | None:
+    """Return what is known of several faults with the same cause; None where there is none.
+
+    What is settled for one of them is settled for all; of several, the one that needs least counts.
+    """
+    if not faults:
+        return None
+
+    settled = [fault for fault in faults if fault.needs is not Need.UNKNOWN] or list(faults)
+    least = min(settled, key=lambda fault: fault.needs.rank)
+    worst = max(faults, key=lambda fault: fault.consequence.rank)
+    names = [name for fault in faults for name in fault.names]
+    return replace(least, consequence=worst.consequence, names=tuple(dict.fromkeys(names)))
+
+
 def was_shown(counts: tuple[int, int] | None) -> bool:
     """Return whether a variant of a program, counted as (shown, ran), showed the fault at least once."""
     return counts is not None and counts[0] > 0
@@ -142,7 +159,10 @@ def _find_need(scenario: Scenario | None, variants: Variants, *, came_again: boo
     is_settled = variants.private is not None and (came_again or was_shown(variants.shared))
     if not is_settled:
         return Need.UNKNOWN
-    return Need.OBJECT if scenario.make is not None else Need.ARGUMENT
+    if scenario.make is not None:
+        return Need.OBJECT
+    # There, each call makes its object of the argument.
+    return Need.COMPONENT if scenario.kind == "component" else Need.ARGUMENT
 
 
 def _need_by_scenario(scenario: Scenario) -> Need | None:

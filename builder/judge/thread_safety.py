@@ -110,7 +110,7 @@ def _collect_rows(
     """Return what faults say of each callable, by its name."""
     rows: dict[str, CallableSafety] = {}
     for finding, fault in faults:
-        for name in fault.names:
+        for name in finding.functions or fault.names:
             row = CallableSafety(
                 name=name,
                 level=fault.level,

@@ -175,7 +175,8 @@ class MeasuredArms:
     def describe(self, event: Event) -> Event:
         """Return a race with its `arms`, as seen in the scenario that was varied."""
         place = name_event(event)
-        if place not in self.scenarios or not is_own(event):
+        is_measured = event["what"] == "race" and place in self.scenarios
+        if not is_measured or not is_own(event):
             return event
 
         return {
@@ -241,7 +242,8 @@ def choose_scenarios(seen: Iterable[Event], by_id: dict[str, Scenario]) -> dict[
 
     chosen: dict[Place, Scenario] = {}
     for event in seen:
-        if event["what"] != "race":
+        is_live = by_id[event["scenario"]]["kind"] == "live"  # no expression makes what it is about
+        if event["what"] != "race" or is_live:
             continue
         place, scenario = name_event(event), by_id[event["scenario"]]
         earlier = chosen.get(place)
