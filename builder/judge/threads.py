@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from builder.evidence.race import NO_SDIST, Variants
 from builder.judge.causes import fold_causes
 from builder.judge.findings import Finding
-from builder.judge.levels import assess_fault, was_shown
+from builder.judge.levels import assess_fault, join_faults, was_shown
 from builder.judge.location import pair_locations, read_locations
 from builder.judge.sentences import (
     clean_call,
@@ -132,21 +132,28 @@ def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield the findings without those of the same code and `where`, which would have the same id.
 
     Those with one cause are joined before. Of several with one id, the first with a program that reproduces it is kept,
-    or simply the first where none has one.
+    or simply the first where none has one; it forces the worst verdict of all.
     """
     chosen: dict[tuple[str, str], Finding] = {}
     for finding in fold_causes(findings):
         key = (finding.code, finding.where)
         earlier = chosen.get(key)
         adds_program = earlier is not None and bool(finding.script) and not earlier.script
-        if earlier is None or adds_program:
-            chosen[key] = finding
+        kept = finding if earlier is None or adds_program else earlier
+        if earlier is not None:
+            faults = [one.threads for one in (earlier, finding) if one.threads is not None]
+            kept = replace(kept, threads=join_faults(faults))
+        chosen[key] = kept
 
-    yield from limit(chosen.values())
+    yield from limit(sorted(chosen.values(), key=_verdict_rank, reverse=True))
+
+
+def _verdict_rank(finding: Finding) -> int:
+    return -1 if finding.verdict is None else finding.verdict.rank
 
 
 def limit(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the first findings of each code, and one finding that says how many more there are."""
+    """Yield the first findings of each code, the worst first, and one that says how many more there are."""
     told: dict[str, int] = {}
     left_out: dict[str, list[str]] = {}
     for finding in findings:

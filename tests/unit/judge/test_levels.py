@@ -77,11 +77,22 @@ def test_harm_with_nothing_shared_is_worse_than_a_race(
     assert judged(race(), exercise(harms=[harm])).verdict is verdict
 
 
+def test_what_is_settled_for_one_race_is_so_for_others_of_its_cause():
+    unsettled = event(places=["f (foo.c)"], cause="f", arms=None)
+    settled = event(places=["f (foo.c)", "g (foo.c)"], cause="f", arms=SETTLED)
+    judgement = judged(race(races=[unsettled, settled]), exercise())
+    assert (judgement.verdict, codes(judgement)) == (Verdict.DISTINCT, ["WF605"])
+
+    alone = event(places=["h (foo.c)"], cause="f", calls=scenario(make=None))
+    judgement = judged(race(races=[unsettled, settled, alone]), exercise())
+    assert (judgement.verdict, codes(judgement)) == (Verdict.RACY, ["WF605"])
+
+
 def test_of_many_races_those_that_need_nothing_are_kept():
     races = [event(arms=SETTLED, places=[f"f{number} (foo.c)"]) for number in range(20)]
     races.append(event(calls=scenario(make=None), places=["last (foo.c)"]))
     judgement = judged(race(races=races), exercise())
-    assert len(judgement.findings) == 12
+    assert [finding.code for finding in judgement.findings] == ["WF605"] * 12 + ["WF628"]
     assert judgement.verdict is Verdict.RACY
     assert judgement.findings[0].where == "last (foo.c)"
     assert judgement.findings[1].detail.endswith("; with nothing shared 0 of 2 times")
