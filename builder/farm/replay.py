@@ -23,7 +23,7 @@ from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from builder.evidence.replay import ReplayRun, Seen
@@ -255,6 +255,7 @@ def run_replay(
     version: str,
     times: int,
     pure: tuple[Pure, ...],
+    after: Sequence[str],
     tools: Tools,
 ) -> ReplayResult:
     """Run a replay several times in one container of the kind in which its finding was seen.
@@ -266,6 +267,7 @@ def run_replay(
         version: the release to run the program on.
         times: how often to run it.
         pure: wheels without native modules that the package requires.
+        after: packages that have to be imported before it, which are installed beside it.
         tools: container engine, store and log.
 
     Raises:
@@ -299,6 +301,7 @@ def run_replay(
         "race_wheel": race_path,
         "script": replay.script,
         "times": times,
+        "after": list(after),
     }
     answer = ask(
         _PROGRAM,

@@ -127,7 +127,14 @@ def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str])
     seen.sort(key=rank_harm)
 
     deadline = time.monotonic() + _PROVING_SHARE * effort["plain_s"]
-    prover = Prover(plain, prelude, native, rounds=_PROVED_ROUNDS, deadline=deadline)
+    prover = Prover(
+        plain,
+        prelude,
+        native,
+        rounds=_PROVED_ROUNDS,
+        deadline=deadline,
+        companions=installing.list_companions(request, plain.site),
+    )
     harms: list[Event] = []
     for number, event in enumerate(seen[:_MOST_LISTED]):
         harm = {**event, "steered": False, "calls": by_id[event["scenario"]]}

@@ -1,7 +1,7 @@
 """Turn what was seen once into a small program that shows it again, and count how often it does."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import script
@@ -24,6 +24,7 @@ class Prover:
         modules: file names of its extension modules.
         rounds: how many rounds a program does.
         deadline: end of all proving, by the monotonic clock.
+        companions: modules of other packages, which are imported before those of the package.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Prover:
         *,
         rounds: int,
         deadline: float,
+        companions: Sequence[str] = (),
     ) -> None:
         self.interpreter = interpreter
         self.prelude = prelude
         self.modules = modules
         self.rounds = rounds
         self.deadline = deadline
+        self.companions = companions
 
     def render_script(self, scenario: Scenario, title: str) -> str:
         """Return the source of a program that runs a scenario.
@@ -55,6 +58,7 @@ class Prover:
             name="replay.py",
             rounds=self.rounds,
             race=self.interpreter.race,
+            companions=self.companions,
         )
 
     def run(self, scenario: Scenario, **environment: str) -> Run:
