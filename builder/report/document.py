@@ -101,6 +101,9 @@ class WheelPart(Part):
     origin: Literal["built", "upstream"] = "built"
     """Whether the farm built it, or it is upstream's own, byte for byte."""
 
+    rust: CleanLine = ""
+    """The Rust it was built with, where that is not the base's own: `1.90.0`. The evidence has its files by sha256."""
+
     base: CleanLine
     """The base it was built on, or that upstream's stands for a build on."""
 
@@ -500,6 +503,7 @@ def _wheel_part(wheel: Wheel) -> WheelPart:
     return WheelPart(
         filename=wheel.filename,
         origin=wheel.origin,
+        rust=wheel.rust,
         base=wheel.base,
         sha256=wheel.sha256,
         floor=wheel.floor,

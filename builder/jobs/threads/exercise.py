@@ -21,7 +21,7 @@ from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, p
 from builder.jobs.threads.race import read_plan
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, load_test_wheels
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.package_names import project_of
