@@ -6,7 +6,7 @@ import datetime
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from builder import __version__
 from builder.judge.bases import BaseOutcome
@@ -116,6 +116,16 @@ class WheelPart(Part):
     """The log of its build, relative to this file."""
 
 
+class PlayedPart(Part):
+    """How many scenarios of a kind there are, and how many were played to their end."""
+
+    planned: int
+    """How many there are."""
+
+    played: int
+    """How many were played to their end."""
+
+
 class ExercisedPart(Part):
     """How much native code was exercised under threads."""
 
@@ -133,6 +143,12 @@ class ExercisedPart(Part):
     """Probability that one trial misses a race that shows in one of 100 concurrent calls."""
 
     race_detector: bool
+
+    scenarios: dict[CleanLine, PlayedPart] = Field(default_factory=dict)
+    """Of each kind of scenario, how many there are, and how many the race detector watched to their end."""
+
+    amplified: int = 0
+    """Native calls of own tests and examples that threads of a forked process made as well."""
 
 
 class RatioPart(Part):
@@ -520,6 +536,11 @@ def exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
         pairs=coverage.pairs,
         missed=round(coverage.miss_probability(_RARITY), _MISSED_DIGITS),
         race_detector=coverage.detector,
+        scenarios={
+            kind: PlayedPart(planned=planned, played=played)
+            for kind, (planned, played) in sorted(coverage.kinds.items())
+        },
+        amplified=coverage.amplified,
     )
 
 

@@ -4,16 +4,19 @@ Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel` (or null: then
 nothing is played, and only what learning shows is answered), `sdist` (or null), `recipes`, `seed`, `signs` (see
-scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`,
-`times`).
+scenarios.py), `tests` (see owntests.py; or null), `kit` (`requirements` and `deselect` of own tests; null where there
+is no pytest) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
 
 Facts:
 
 - `preflight` (`racy_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here; `install`:
   what went wrong, or null;
 - `surface`: what learn.py wrote, without what only it needs; `plan`;
-- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `gil`, `errors`;
-- `under_threads`: native callables that threads reached; `natives`: file names of the extension modules;
+- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `kinds`: of each kind, how many
+  there are and came to their end; `gil`, `errors`;
+- `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file
+  names of the extension modules;
+- `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
 - `own_tests`: what its own tests came to under the sanitizer;
@@ -31,9 +34,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..supervise.accounts import supervise, take_account
-from ..supervise.folders import seal_folder
-from . import installing, instrumentation, learning, owntests, scenarios, speed, unpacking
+from ..supervise.accounts import supervise
+from . import (
+    amplify,
+    installing,
+    instrumentation,
+    learning,
+    owntests,
+    reached,
+    scenarios,
+    speed,
+    unpacking,
+)
+from .amplify import Amplified, Stage
 from .answer import write_answer
 from .events import Event, deduplicate, list_interference
 from .interpreter import Interpreter
@@ -43,7 +56,6 @@ from .scenarios import Scenario
 
 _SITE = "/tmp/site"
 _RACE_SITE = "/tmp/race-site"
-_SDIST = "/tmp/sdist"
 _CANARIES = "/opt/race/canaries"
 """Where the image has two extension modules: one is known to race, and one is known not to."""
 
@@ -63,7 +75,11 @@ _LONGEST_OUTPUT = 3000
 """Characters of a program's output that are kept: its end, which has the stack."""
 
 Effort = dict[str, Any]
-"""`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`: config/effort.py."""
+"""`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
+
+_RECORDING_SHARE = (
+    0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
+)
 
 _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
 """What of a surface is a fact; the rest is for the plan alone."""
@@ -184,15 +200,20 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     plain = Interpreter(request["python"], site)
     race = Interpreter(request["race_python"], race_site, race=True, patience_s=_PATIENCE_S)
 
-    surface = learn_surface(plain, names, request)
-    if surface is None:
-        return {"surface": None}
+    folder = unpacking.unpack_sealed(request["sdist"])
+    with amplify.open_stage(request, folder) as stage:
+        recorded = run_own_code(request, stage, plain, names, native, forks=False)
+        surface = learn_surface(plain, names, request, folder, recorded)
+        if surface is None:
+            return {"surface": None}
 
-    unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
-    plan = plan_scenarios(surface, request)
-    played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
-    by_id = {scenario["id"]: scenario for scenario in plan}
-    events = deduplicate(played.events)
+        unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
+        plan = plan_scenarios(surface, request)
+        played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
+        amplified = run_own_code(request, stage, race, names, native, forks=True)
+
+    by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
+    events = deduplicate([*played.events, *amplified.events])
     races = [event for event in events if event["what"] == "race"]
     harms = [event for event in events if event["what"] in {"crash", "hang"}]
 
@@ -221,11 +242,12 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     return {
         "surface": describe_surface(surface),
         "plan": plan,
-        **describe_coverage(plan, played),
+        **describe_coverage(plan, played, surface, amplified),
         "natives": sorted(native),
         "unwatched": unwatched,
         "interference": list_interference(events, by_id),
-        **count_trials(plan, set(played.ended)),
+        **count_trials(plan, set(played.ended), amplified),
+        "amplified": amplified.describe(),
         "errors": played.errors,
         "own_tests": tests,
         "races": proved_races,
@@ -245,7 +267,11 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
         What `hunt_races` does where nothing was played; only `surface`, None, where nothing was learnt.
     """
     names, native = installing.find_modules(request["name"], site)
-    surface = learn_surface(Interpreter(request["python"], site), names, request)
+    plain = Interpreter(request["python"], site)
+    folder = unpacking.unpack_sealed(request["sdist"])
+    with amplify.open_stage(request, folder) as stage:
+        recorded = run_own_code(request, stage, plain, names, native, forks=False)
+    surface = learn_surface(plain, names, request, folder, recorded)
     if surface is None:
         return {"surface": None}
 
@@ -253,11 +279,12 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
     return {
         "surface": describe_surface(surface),
         "plan": plan,
-        **describe_coverage(plan, PlayResult()),
+        **describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},
         "interference": [],
-        **count_trials(plan, set()),
+        **count_trials(plan, set(), Amplified()),
+        "amplified": None,
         "errors": {},
         "own_tests": None,
         "races": [],
@@ -266,8 +293,46 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
     }
 
 
+def run_own_code(
+    request: dict[str, Any],
+    stage: Stage,
+    interpreter: Interpreter,
+    names: list[str],
+    native: set[str],
+    *,
+    forks: bool,
+) -> Amplified:
+    """Run the distribution's own tests and examples; with `forks`, let threads make the native calls that they make.
+
+    Args:
+        request: what this program was asked.
+        stage: has the tests.
+        interpreter: what runs them.
+        names: import names of the distribution's modules.
+        native: file names of its extension modules.
+        forks: whether to fork at native calls; else it is only recorded how they are made.
+    """
+    effort: Effort = request["effort"]
+    kit = request.get("kit") or {}
+    return amplify.amplify(
+        stage,
+        interpreter,
+        names,
+        native,
+        after=installing.list_companions(request, interpreter.site),
+        threads=effort["threads"],
+        seconds=effort["amplify_s"] * (1.0 if forks else _RECORDING_SHARE),
+        forks=forks,
+        deselect=kit.get("deselect", ()),
+    )
+
+
 def learn_surface(
-    plain: Interpreter, names: list[str], request: dict[str, Any]
+    plain: Interpreter,
+    names: list[str],
+    request: dict[str, Any],
+    folder: str | None,
+    recorded: Amplified,
 ) -> dict[str, Any] | None:
     """Return what learn.py finds out of the distribution, its "surface"; None where it never found anything.
 
@@ -275,12 +340,15 @@ def learn_surface(
         plain: the interpreter without the sanitizer.
         names: import names of the distribution's modules.
         request: what this program was asked.
+        folder: the unpacked sdist; None where there is none.
+        recorded: how the distribution's own tests call its native code.
     """
     learn_request = {
         "modules": names,
         "after": installing.list_companions(request, plain.site),
-        "folder": unpack_sdist(request["sdist"]),
-        "recipes": request["recipes"],
+        "folder": folder,
+        "recipes": [*request["recipes"], *recorded.makes],
+        "recorded": recorded.arguments,
         "seconds": request["effort"]["learn_s"],
     }
     return learning.learn(plain, learn_request)
@@ -332,49 +400,59 @@ def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
         surface: what learn.py wrote.
 
     Returns:
-        The entries of the surface that `_LEARNT_FACTS` names, and `calls`: calls whose speed is worth measuring.
+        The entries of the surface that `_LEARNT_FACTS` names; `stateful`, how many native callables work on an object;
+        and `calls`: calls whose speed is worth measuring.
     """
     facts = {name: surface[name] for name in _LEARNT_FACTS}
-    return {**facts, "calls": speed.choose_calls(surface)}
+    stateful = len(set(surface["callables"]).difference(surface["stateless"]))
+    return {**facts, "stateful": stateful, "calls": speed.choose_calls(surface)}
 
 
-def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str, Any]:
-    """Return how many scenarios were run, and which native callables several threads called in them.
+def describe_coverage(
+    plan: Sequence[Scenario], played: PlayResult, surface: dict[str, Any], amplified: Amplified
+) -> dict[str, Any]:
+    """Return how many scenarios were run, and which native callables returned in several threads.
 
     Args:
         plan: the scenarios that were to be run.
         played: what was seen of those that were run.
+        surface: what learn.py wrote.
+        amplified: what came of own tests and examples.
 
     Returns:
         `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many there was no time
-        for), `gil` (whether the GIL was ever on) and `under_threads` (names of native callables, sorted).
+        for), `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on) and `under_threads` (names of
+        native callables, sorted).
     """
     ended = set(played.ended)
-    natives: set[str] = set()
+    kinds: dict[str, list[int]] = {}
     for scenario in plan:
-        # A scenario that was cut off may not have reached all it names.
-        is_threaded = scenario["threads"] > 1
-        if is_threaded and scenario["id"] in ended:
-            natives.update(scenario["natives"])
+        counts = kinds.setdefault(scenario["kind"], [0, 0])
+        counts[0] += 1
+        counts[1] += scenario["id"] in ended
 
+    natives = reached.find_reached(plan, played.returned, surface)
     return {
         "scenarios": len(plan),
         "played": len(ended),
         "late": played.late,
+        "kinds": kinds,
         "gil": played.gil,
-        "under_threads": sorted(natives),
+        "under_threads": sorted(natives | amplified.returned),
     }
 
 
-def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
+def count_trials(plan: Sequence[Scenario], ended: set[str], amplified: Amplified) -> dict[str, int]:
     """Return how many chances a race had to show itself while several threads made calls under the sanitizer.
 
     Args:
         plan: the scenarios, each of which says what calls its threads make at the same time.
         ended: ids of the scenarios that came to their end; others may have been cut short, and do not count.
+        amplified: what came of own tests and examples.
 
     Returns:
-        `pairs`: in how many scenarios two operations were tried against each other on one object.
+        `pairs`: in how many scenarios two operations were tried against each other on one object, and how many pairs
+        own tests and examples gave.
         `side_by_side`: how many calls one thread made beside the calls of the others, in a typical scenario (the
         median of all that count, the upper one of two; 0 where none counts).
     """
@@ -396,7 +474,7 @@ def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
 
     calls_per_thread.sort()
     median = calls_per_thread[len(calls_per_thread) // 2] if calls_per_thread else 0
-    return {"pairs": pairs, "side_by_side": median}
+    return {"pairs": pairs + len(amplified.pairs), "side_by_side": median}
 
 
 def race_own_tests(
@@ -472,7 +550,8 @@ def prove_events(
     for number, event in enumerate(events):
         scenario = by_id[event["scenario"]]
         entry = {**event, "calls": scenario}
-        if number < effort["proofs"] and time.monotonic() < prover.deadline:
+        is_live = scenario["kind"] == "live"  # no program can make what it is about
+        if number < effort["proofs"] and time.monotonic() < prover.deadline and not is_live:
             entry |= prove_event(event, scenario, prover, effort["times"])
         entries.append(entry)
 
@@ -524,22 +603,6 @@ def describe_event(event: Event) -> str:
         return f"A data race between {' and '.join(event['places'])}: ThreadSanitizer reports it."
 
     return f"A {event['what']} when threads share an object."
-
-
-def unpack_sdist(sdist: str | None) -> str | None:
-    """Unpack an sdist, whose tests show how the package is called; return its folder.
-
-    None where there is no sdist, or it cannot be unpacked.
-    """
-    if sdist is None:
-        return None
-
-    folder = Path(_SDIST)
-    if unpacking.unpack_apart(take_account(), sdist, folder) != 0:
-        return None  # an sdist only helps: learning works without one
-
-    seal_folder(folder)
-    return str(unpacking.find_root(folder))
 
 
 if __name__ == "__main__":
