@@ -132,7 +132,7 @@ class Learner:
             known.update(waiting)
             turns = [self._operate(subject) for subject in self._rank_subjects(waiting)]
             while turns:
-                turns = [turn for turn in turns if next(turn, _ENDED) is not _ENDED]
+                turns = [turn for turn in turns if _goes_on(turn)]
                 self._checkpoint()
 
     def _rank_subjects(self, makes: Sequence[str]) -> list[FoundSubject]:
@@ -372,6 +372,16 @@ class Learner:
             "operations": operations,
             "observe": observers,
         }
+
+
+def _goes_on(turn: Iterator[None]) -> bool:
+    """Take a step of learning an object; return whether there are more.
+
+    Looking at an object may run code of the package, which may raise: then it is left at that.
+    """
+    with contextlib.suppress(Exception):
+        return next(turn, _ENDED) is not _ENDED
+    return False
 
 
 def _interrupt_call(_number: int, _frame: object) -> None:

@@ -7,6 +7,7 @@ from .learnt import Operation, Subject
 from .scenario import Scenario, list_unshared, make_scenario
 
 _MOST_REENTRANT = 14  # calls of a type: each is played twice
+_MOST_FILLING = 3  # other calls that go before each
 _ITERATIONS = 60  # what a call changes in its middle shows at once, or not at all
 
 
@@ -28,11 +29,24 @@ def plan_reentrant(subjects: Sequence[Subject]) -> Iterator[Scenario]:
         for operation in operations:
             for change in _choose_changes(operation, changing):
                 calls += _make_reentrant(operation, change)
+        # What is empty has nothing to compare with: it is filled between the calls, which may have emptied it.
+        filling = _choose_filling(changing)
         for call in calls[:_MOST_REENTRANT]:
             for threads in (1, None):
-                scenario = make_scenario("reentrant", process, [[call]], make=subject["make"])
+                rows = [[*filling, call]]
+                scenario = make_scenario("reentrant", process, rows, make=subject["make"])
                 scenario["iterations"] = min(scenario["iterations"], _ITERATIONS)
                 yield scenario if threads is None else {**scenario, "threads": threads}
+
+
+def _choose_filling(changing: Sequence[Operation]) -> list[Operation]:
+    """Return operations that may fill an object: one of each name that is given anything."""
+    by_name: dict[str, Operation] = {}
+    for operation in changing:
+        if _find_literals(operation["text"]):
+            by_name.setdefault(operation["text"].partition("(")[0], operation)
+
+    return list(by_name.values())[:_MOST_FILLING]
 
 
 def _choose_changes(operation: Operation, changing: Sequence[Operation]) -> list[Operation]:

@@ -285,6 +285,7 @@ def test_shared_arguments_are_changed_by_others():
 def test_values_change_the_object_that_works_on_them():
     found = of("reentrant", planned())
     assert {one["threads"] for one in found} == {1, 4}
+    assert all(texts(one)[0] == "s.put('ab')" for one in found)
     put = f"s.put(values.Reentrant('ab', s, lambda s: s.merge({BOX})))"
     assert put in {text for one in found for text in texts(one)}
     visit = next(text for one in found for text in texts(one) if text.startswith("s.visit("))
@@ -296,6 +297,18 @@ def test_objects_of_each_thread_are_made_of_one():
     assert (one["make"], one["argument"]) == (None, BOX)
     assert "(lambda s: s.room())(parcel.Pair(a))" in texts(one)
     assert "(lambda s: s.put('ab'))(a)" in texts(one)
+
+
+def test_calls_that_stop_all_threads_are_made_less_often():
+    def with_referents(learnt: dict[str, Any]) -> None:
+        asked = operation("gc.get_referents(s) and None", "Box.__traverse__", us=2.0)
+        short = operation("s.room()", "Box.room", us=2.0)
+        learnt["subjects"][0]["operations"] = [asked, short]
+
+    for one in of("pair", planned(changed=with_referents, pairs=100)):
+        if one["make"] == BOX:
+            is_stopping = any("gc." in text for text in texts(one))
+            assert (one["iterations"] < 30) == is_stopping
 
 
 def test_no_kind_comes_last_as_a_whole():
@@ -413,3 +426,27 @@ def test_exceptions_are_told_and_are_no_wrong_results(tmp_path: Path):
         "EXCEPTION: AttributeError: 'Box' object has no attribute 'missing' (12 times)"
         in ended.stdout
     )
+
+
+def test_an_object_is_brought_to_a_state_with_stand_ins_for_what_tests_have(tmp_path: Path):
+    make = f"values.after({BOX}, lambda s: s.put(values.Anything()), lambda s: s.missing())"
+    amplified = {**PUTTING, "kind": "amplified", "make": make, "rows": [[["len(s)", "1"]]]}
+    text = program({**amplified, "observe": []})
+    assert "class Anything" in text
+    ended = run(text, tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "values.Reentrant('ab', s, lambda s: s.room())",
+        "values.ReentrantItems(s, lambda s: s.room())",
+        "values.own(property(lambda owner: 7)).x",
+    ],
+)
+def test_values_that_act_stand_in_programs_with_all_they_need(tmp_path: Path, value: str):
+    acting = {**PUTTING, "rows": [[[f"s.put({value})", None]]], "observe": [], "iterations": 3}
+    ended = run(program(acting), tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "EXCEPTION" not in ended.stdout
