@@ -58,7 +58,9 @@ class Scenario(Model):
     observe: Many[str]
     """Expressions that show the subject's state."""
 
-    sharing: Literal["shared", "private", "fresh", "series"]
+    sharing: Literal[
+        "shared", "private", "fresh", "series", "separate", "distinct", "argument", "component"
+    ]
     """Who gets which subject: builder/inside/stress/harness.py says what each means."""
 
     iterations: int
@@ -72,6 +74,10 @@ class Scenario(Model):
 
     once: bool = False
     """Whether it shows something only the first time in a process."""
+
+    source: str = ""
+    """The test or example that makes these calls; empty where none does. Of the kind `live`, what it has at that moment
+    can be made by no expression."""
 
 
 class Variants(Model):
@@ -108,6 +114,41 @@ class Proof(Model):
     output: str | None = None
     """What it printed one of the times that it showed it."""
 
+    short: str | None = None
+    """A program of a few lines that makes the same calls; None where they are not that simple."""
+
+    short_shown: Ran | None = None
+    """How often that showed the event, and how often it ran."""
+
+
+class Side(Model):
+    """A function of the package behind one side of a race, or behind a crash: builder/inside/stress/causes.py."""
+
+    function: str
+    """Its dotted name in Python, else its name in C or C++; of a builtin type where the package has none near."""
+
+    kind: Literal["function", "call", "get", "set", "new", "free", "builtin", ""]
+    """How it is reached: of a module, a method, an attribute that is read or set, what makes or ends an object; empty
+    where Python has no name for it."""
+
+    owner: str
+    """The dotted name of its type; empty where it has none."""
+
+    access: Literal["read", "write", "free", "lock", "crash"]
+    """What it does: `free` gives memory back."""
+
+    source: str
+    """`FILE:LINE` of the access in the package's source; empty where that is not known."""
+
+    place: str
+    """`FUNCTION (FILE)` of the package's innermost function; empty where it has no name."""
+
+    builtin: str
+    """The builtin type by whose code it works; empty where it is none."""
+
+    api: str
+    """The function of the interpreter that the package called; empty where it called none."""
+
 
 class Race(Model):
     """A report of ThreadSanitizer."""
@@ -140,10 +181,22 @@ class Race(Model):
     """Whether one of them is an atomic operation that the package itself wrote."""
 
     report: str
-    """The beginning of the report."""
+    """The report, with the interpreter's part of each stack folded; its beginning in older evidence."""
 
     times: int = 1
     """How often it was seen."""
+
+    sides: Many[Side] = ()
+    """The functions behind the two accesses, the later first; empty in older evidence."""
+
+    cause: str = ""
+    """What this and all other events with the same cause are called; empty in older evidence."""
+
+    known: str = ""
+    """What is known of a race of the interpreter; empty where nothing is."""
+
+    shares: str = ""
+    """The builtin type of the argument that threads shared; empty where they shared none."""
 
 
 class ShownRace(Race, Proof):
@@ -180,6 +233,9 @@ class Harm(Proof):
     sentences: Many[str] = ()
     """Of wrong results, which were met and which are right."""
 
+    garbage: bool = False
+    """Of wrong results, whether one is more than another number: never given alone."""
+
     arms: Variants | None = None
     """What variants of the program showed."""
 
@@ -188,6 +244,15 @@ class Harm(Proof):
 
     malloc: str = ""
     """`PYTHONMALLOC` where that was needed to see it."""
+
+    sides: Many[Side] = ()
+    """Of a crash, the function of the package that crashed; empty where it is not known."""
+
+    cause: str = ""
+    """As for races."""
+
+    shares: str = ""
+    """As for races."""
 
 
 class Interference(Model):
@@ -232,6 +297,9 @@ class Surface(Model):
     reached: Many[str]
     """Those that could be called alone."""
 
+    stateful: int | None = None
+    """How many of its native callables work on an object; None in older evidence."""
+
     fatal: Many[str]
     """Calls that ended an attempt to learn, alone and in one thread."""
 
@@ -267,6 +335,25 @@ class OwnTestsRace(Model):
     """What came that the program which runs the tests did not write; empty where there is nothing."""
 
 
+class Amplified(Model):
+    """What came of forking at the native calls of own tests and examples, and of letting threads make them."""
+
+    trials: int
+    """Calls that threads of a forked process made."""
+
+    callables: int
+    """Native callables that tests and examples called."""
+
+    returned: int
+    """Those that returned in several threads, on one object or without any."""
+
+    pairs: int
+    """Pairs of callables that did so at the same time on one object."""
+
+    seconds: float
+    """How long it took."""
+
+
 class Kit(Model):
     """What the package's own tests need."""
 
@@ -298,11 +385,14 @@ class RaceResult(Facts):
     late: int = 0
     """How many there was no time for."""
 
+    kinds: dict[str, Ran] = Field(default_factory=dict)
+    """Of each kind of scenario, how many there are and how many came to their end; empty in older evidence."""
+
     gil: bool = False
     """Whether the GIL was on at any time."""
 
     under_threads: Many[str] = ()
-    """Native callables that several threads called."""
+    """Native callables that returned in several threads, on one object or without any."""
 
     natives: Many[str] = ()
     """File names of its extension modules."""
@@ -322,6 +412,9 @@ class RaceResult(Facts):
     errors: dict[str, int] = Field(default_factory=dict)
     """Exceptions that were met, and how often."""
 
+    amplified: Amplified | None = None
+    """What came of amplifying its own tests and examples; None where that was not done."""
+
     own_tests: OwnTestsRace | None = None
     """What its own tests came to; None where they were not run."""
 
@@ -333,6 +426,9 @@ class RaceResult(Facts):
 
     harms: Many[Harm] = ()
     """Crashes and hangs."""
+
+    unlisted: int = 0
+    """How many races, crashes and hangs there were beside those that are listed."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -6,7 +6,7 @@ import datetime
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from builder import __version__
 from builder.judge.bases import BaseOutcome
@@ -81,6 +81,9 @@ class FindingPart(Part):
     locations: list[LocationPart] = []
     """The lines of source code it is about, where they are known: of a race, both accesses."""
 
+    also: list[CleanLine] = []
+    """Of one cause that shows at several places, the names these would have as findings of their own."""
+
     bases: list[str]
     """Where it was seen."""
 
@@ -116,6 +119,16 @@ class WheelPart(Part):
     """The log of its build, relative to this file."""
 
 
+class PlayedPart(Part):
+    """How many scenarios of a kind there are, and how many were played to their end."""
+
+    planned: int
+    """How many there are."""
+
+    played: int
+    """How many were played to their end."""
+
+
 class ExercisedPart(Part):
     """How much native code was exercised under threads."""
 
@@ -133,6 +146,12 @@ class ExercisedPart(Part):
     """Probability that one trial misses a race that shows in one of 100 concurrent calls."""
 
     race_detector: bool
+
+    scenarios: dict[CleanLine, PlayedPart] = Field(default_factory=dict)
+    """Of each kind of scenario, how many there are, and how many the race detector watched to their end."""
+
+    amplified: int = 0
+    """Native calls of own tests and examples that threads of a forked process made as well."""
 
 
 class RatioPart(Part):
@@ -520,6 +539,11 @@ def exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
         pairs=coverage.pairs,
         missed=round(coverage.miss_probability(_RARITY), _MISSED_DIGITS),
         race_detector=coverage.detector,
+        scenarios={
+            kind: PlayedPart(planned=planned, played=played)
+            for kind, (planned, played) in sorted(coverage.kinds.items())
+        },
+        amplified=coverage.amplified,
     )
 
 
@@ -570,6 +594,7 @@ def _finding_part(finding: Finding) -> FindingPart:
         detail=finding.detail,
         where=finding.where,
         locations=location_parts(finding),
+        also=list(finding.also),
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,

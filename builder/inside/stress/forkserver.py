@@ -6,10 +6,13 @@ The request has `modules`, `site` and `immortal` (whether shared objects live fo
 `scenarios`, `first`, `rounds`, `seconds`, `longest` (seconds for one scenario), `marks` and `token`. An answer has
 `pid` when a process begins, another has `status` when it ended.
 
-That process says before each scenario `begin` and after it `end`, with `seconds`, `errors`, `wrong` and `gil`. Where
-there is no time for a scenario, it says `late`, and nothing more. Its last record is the closing one. With `marks`, a
-line with the token and the scenario's place goes to standard error at the end of each: what a sanitizer wrote there
-before is of that scenario.
+That process says before each scenario `begin` and after it `end`, with `seconds`, `errors`, `wrong`, `returned` and
+`gil`. Where there is no time for a scenario, it says `late`, and nothing more. Its last record is the closing one. With
+`marks`, a line with the token and the scenario's place goes to standard error at the end of each: what a sanitizer
+wrote there before is of that scenario.
+
+A request with `functions` in place of `scenarios` is answered by records with the native functions of each file
+(method_tables.py). All processes have the files where the server has them, for they are forked from it.
 """
 
 import builtins
@@ -44,6 +47,8 @@ from ..supervise.witness import (
 from . import memory, values
 from .harness import run_rounds
 from .immortal import make_callables_immortal, make_immortal
+from .method_tables import list_native_functions
+from .surface import Surface
 
 globals()["__builtins__"] = dict(vars(builtins))
 """What functions of this module take for built in, whatever a package puts into `builtins` later."""
@@ -82,12 +87,29 @@ def main() -> None:
         if pid == 0:
             request = _decode(line)
             witness = Witness(request["token"], asked["descriptor"], looked=asked["looked"])
+            if "functions" in request:
+                report_functions(prelude, asked["request"]["site"], witness)
             make = make_immortal if is_immortal else None
             run_scenarios(request, namespace, make, witness, is_gil_enabled)
         # Only the server comes here: `run_scenarios` ends its process.
         answers.write({"pid": pid})
         _, status = _wait(pid, 0)
         answers.write({"status": os.waitstatus_to_exitcode(status)})
+
+
+def report_functions(prelude: list[str], site: str, witness: Witness) -> None:
+    """Say which native function is which callable of Python, then end this (forked) process.
+
+    Args:
+        prelude: modules of the package.
+        site: the folder that the package is installed in.
+        witness: takes a record for each file.
+    """
+    os.setpgid(0, 0)
+    for file in list_native_functions(Surface(prelude), site):
+        witness.write(file)
+    witness.close()
+    _end(0)
 
 
 def run_scenarios(
@@ -123,7 +145,7 @@ def run_scenarios(
         witness.write({"begin": scenario["id"]})
 
         began = _now()
-        errors, wrong = play(scenario, namespace, request, crew, make_immortal)
+        errors, wrong, returned = play(scenario, namespace, request, crew, make_immortal)
         if request["marks"]:
             _write(2, f"\n{request['token']} {place}\n".encode())
         witness.write(
@@ -132,6 +154,7 @@ def run_scenarios(
                 "seconds": round(_now() - began, 3),
                 "errors": errors,
                 "wrong": wrong,
+                "returned": returned,
                 "gil": is_gil_enabled() is not False,
             }
         )
@@ -214,7 +237,7 @@ def play(
     request: dict[str, Any],
     crew: Crew,
     make_immortal: MakeImmortal | None,
-) -> tuple[dict[str, int], list[str]]:
+) -> tuple[dict[str, int], list[str], list[str]]:
     """Run one scenario: its threads make their calls, in as many rounds as are asked for.
 
     Args:
@@ -225,7 +248,8 @@ def play(
         make_immortal: takes objects that threads share out of reference counting; None to leave them as they are.
 
     Returns:
-        Exceptions by text, with how often each was met; and sentences about wrong results.
+        Exceptions by text, with how often each was met; sentences about wrong results; and the calls that returned in
+        more than one thread.
     """
 
     def compile_call(text: str) -> Callable[[Any, Any], Any]:
@@ -240,6 +264,7 @@ def play(
     for row in scenario["rows"]:
         rows.append([(text, compile_call(text), result) for text, result in row])
 
+    counts: dict[str, int] = {}
     try:
         errors, wrong = run_rounds(
             compile_maker(scenario["make"]),
@@ -253,11 +278,14 @@ def play(
             crew=crew,
             make_immortal=make_immortal,
             longest_s=request["longest"],
+            learns=not scenario.get("once"),
+            returned=counts,
         )
     except Exception as error:  # an expression cannot be compiled, or the subject cannot be made
-        return {f"setup: {type(error).__name__}: {error}"[:_LONGEST_ERROR]: 1}, []
+        return {f"setup: {type(error).__name__}: {error}"[:_LONGEST_ERROR]: 1}, [], []
 
-    return errors, wrong
+    returned = [text for text, count in counts.items() if count > 1]
+    return errors, wrong, returned
 
 
 if __name__ == "__main__":

@@ -11,16 +11,17 @@ from typing import Any
 
 from ..supervise.gil import GilState
 from ..supervise.records import Records
-from . import reports
+from . import causes, reports
 from .endings import Ending, count_memory_kills, describe_end
 from .events import Event
 from .forkserver_process import ForkServer, watch
 from .interpreter import Interpreter
+from .native_names import NativeNames
 from .scenarios import Scenario
 
-_GROUP_LEAST_S = 3.0  # for a group of scenarios, though its share of the time is less
+_GROUP_LEAST_S = 1.5  # for a group of scenarios, though its share of the time is less
+_LONGEST_LEAST_S = 0.5  # for one scenario, though the time of its group is less
 _MOST_DEATHS = 3  # processes of a group that may end early before the rest of the group is left out
-_KEPT_REPORT = 6000  # characters of a report that go into the evidence: both stacks, and more
 _KEPT_SENTENCES = 3  # about wrong results of one scenario
 
 _ITERATIONS_DIVISOR = 3  # a sanitizer takes ten times as long, and sees a race that happened once
@@ -40,6 +41,7 @@ class PlayResult:
         errors: exceptions of the scenarios, by text.
         gil: whether the GIL was on at any time.
         late: how many scenarios there was no time for.
+        returned: calls that returned in more than one thread, by id of the scenario.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -48,6 +50,7 @@ class PlayResult:
     seconds: dict[str, float] = field(default_factory=dict)
     gil: bool = False
     late: int = 0
+    returned: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Player:
@@ -76,6 +79,7 @@ class Player:
         self._rounds = rounds
         self._deadline = time.monotonic() + seconds
         self._result = PlayResult()
+        self._names: NativeNames | None = None
         self._memory_kills = count_memory_kills()
         self._server = ForkServer(interpreter, prelude)
         self._server.await_start()
@@ -116,7 +120,28 @@ class Player:
             seen = len(self._result.events)
             print(f"{number} of {len(groups)} groups, {elapsed:.0f} s, {seen} events", flush=True)
 
+        self._name_functions()
         return self._result
+
+    def _name_functions(self) -> None:
+        """Say of each race and each crash which functions of the package stand behind it.
+
+        That is known to processes that have imported the package; none is asked where nothing was seen.
+        """
+        unnamed = [event for event in self._result.events if "sides" not in event]
+        unnamed = [event for event in unnamed if event["what"] in {"race", "crash"}]
+        if not unnamed:
+            return
+
+        if self._names is None:
+            self._names = NativeNames(self._server.list_functions())
+        names = self._names
+        is_own = reports.make_owner_test(self._modules)
+        for event in unnamed:
+            if event["what"] == "race":
+                event.update(causes.judge_report(event.pop("parsed"), self._modules, names))
+            else:
+                event["sides"] = causes.describe_crash(event["stack"], is_own, names)
 
     def _play_group(self, group: list[Scenario], seconds: float) -> None:
         """Run the scenarios of one group in one process; where it ends early, run the remaining ones in a new process.
@@ -157,7 +182,8 @@ class Player:
             "first": first,
             "rounds": self._rounds,
             "seconds": seconds,
-            "longest": self._interpreter.longest_s,
+            # One scenario may not take the time of all others.
+            "longest": min(self._interpreter.longest_s, max(_LONGEST_LEAST_S, seconds)),
             "marks": self._interpreter.race,
         }
         pid = self._server.begin(request)
@@ -281,12 +307,13 @@ class Player:
         Args:
             ended: what its process wrote at its end: `end` (the scenario's id), `seconds` (how long it took), `errors`
                 (how often each exception was raised, by the exception's text), `wrong` (a sentence about each wrong
-                result) and `gil` (whether the GIL was on).
+                result), `returned` (calls that returned in more than one thread) and `gil` (whether the GIL was on).
         """
         scenario_id = ended["end"]
         result = self._result
         result.ended.append(scenario_id)
         result.seconds[scenario_id] = ended["seconds"]
+        result.returned[scenario_id] = ended["returned"]
         result.errors.update(ended["errors"])  # adds to the counts of earlier scenarios
         result.gil |= ended["gil"]
 
@@ -302,15 +329,8 @@ class Player:
             scenario: the scenario's id.
         """
         for report in reports.parse(text):
-            self._result.events.append(
-                {
-                    "what": "race",
-                    "scenario": scenario,
-                    "kind": report["kind"],
-                    **reports.attribute(report, self._modules),
-                    "report": report["text"][:_KEPT_REPORT],
-                }
-            )
+            # What its functions are in Python is asked at the end, once for all.
+            self._result.events.append({"what": "race", "scenario": scenario, "parsed": report})
 
 
 def adapt_for_sanitizer(scenario: Scenario) -> Scenario:

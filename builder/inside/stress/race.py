@@ -4,38 +4,59 @@ Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel` (or null: then
 nothing is played, and only what learning shows is answered), `sdist` (or null), `recipes`, `seed`, `signs` (see
-scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`,
-`times`).
+scenarios.py), `tests` (see owntests.py; or null), `kit` (`requirements` and `deselect` of own tests; null where there
+is no pytest) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
 
 Facts:
 
 - `preflight` (`racy_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here; `install`:
   what went wrong, or null;
 - `surface`: what learn.py wrote, without what only it needs; `plan`;
-- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `gil`, `errors`;
-- `under_threads`: native callables that threads reached; `natives`: file names of the extension modules;
+- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `kinds`: of each kind, how many
+  there are and came to their end; `gil`, `errors`;
+- `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file
+  names of the extension modules;
+- `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
 - `own_tests`: what its own tests came to under the sanitizer;
 - `unwatched`: native code that the detector does not see, with the reason; `interference`: what shows that the package
   ended or spoke for the processes that called it;
 - `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
-  hangs under the sanitizer). What was shown again has `script`, `shown`, `ran`; a race that only own tests showed has
-  no script.
+  hangs under the sanitizer), each with `sides` and `cause` (causes.py); `unlisted`: how many more there were. What was
+  shown again has `script`, `shown`, `ran`; a race that only own tests showed has no script.
 """
 
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..supervise.accounts import supervise, take_account
-from ..supervise.folders import seal_folder
-from . import installing, instrumentation, learning, owntests, scenarios, speed, unpacking
+from ..supervise.accounts import supervise
+from . import (
+    amplify,
+    installing,
+    instrumentation,
+    learning,
+    owntests,
+    reached,
+    scenarios,
+    speed,
+    unpacking,
+)
+from .amplify import Amplified, Stage
 from .answer import write_answer
-from .events import Event, deduplicate, list_interference
+from .causes import label_causes
+from .events import (
+    Event,
+    deduplicate,
+    list_interference,
+    name_shared_type,
+    print_events,
+    rank_events,
+)
 from .interpreter import Interpreter
 from .player import Player, PlayResult, adapt_for_sanitizer
 from .reproducer import Predicate, Prover
@@ -43,7 +64,6 @@ from .scenarios import Scenario
 
 _SITE = "/tmp/site"
 _RACE_SITE = "/tmp/race-site"
-_SDIST = "/tmp/sdist"
 _CANARIES = "/opt/race/canaries"
 """Where the image has two extension modules: one is known to race, and one is known not to."""
 
@@ -63,7 +83,11 @@ _LONGEST_OUTPUT = 3000
 """Characters of a program's output that are kept: its end, which has the stack."""
 
 Effort = dict[str, Any]
-"""`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`: config/effort.py."""
+"""`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
+
+_RECORDING_SHARE = (
+    0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
+)
 
 _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
 """What of a surface is a fact; the rest is for the plan alone."""
@@ -184,15 +208,22 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     plain = Interpreter(request["python"], site)
     race = Interpreter(request["race_python"], race_site, race=True, patience_s=_PATIENCE_S)
 
-    surface = learn_surface(plain, names, request)
-    if surface is None:
-        return {"surface": None}
+    folder = unpacking.unpack_sealed(request["sdist"])
+    with amplify.open_stage(request, folder) as stage:
+        recorded = run_own_code(request, stage, plain, names, native, forks=False)
+        surface = learn_surface(plain, names, request, folder, recorded)
+        if surface is None:
+            return {"surface": None}
 
-    unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
-    plan = plan_scenarios(surface, request)
-    played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
-    by_id = {scenario["id"]: scenario for scenario in plan}
-    events = deduplicate(played.events)
+        unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
+        plan = plan_scenarios(surface, request)
+        played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
+        amplified = run_own_code(request, stage, race, names, native, forks=True)
+
+    by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
+    events = deduplicate([*played.events, *amplified.events])
+    for event in events:
+        event["shares"] = name_shared_type(by_id[event["scenario"]])
     races = [event for event in events if event["what"] == "race"]
     harms = [event for event in events if event["what"] in {"crash", "hang"}]
 
@@ -202,28 +233,36 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
 
     known_places = {tuple(event["places"]) for event in races}
     tests, races_of_tests = race_own_tests(request, race, native, known_places)
-    own_races = rank_events(filter(is_own, races), by_id)[:_MOST_LISTED]
+    tested_races = [{**event, "calls": None} for event in races_of_tests if is_own(event)]
     foreign_races = [event for event in (*races, *races_of_tests) if not is_own(event)]
+    own_races = [event for event in races if is_own(event)]
+    label_causes([*own_races, *harms, *tested_races])
+    label_causes(foreign_races)
+    print_events([*harms, *own_races, *tested_races, *foreign_races])
 
-    proved_races = prove_events(own_races, by_id, prover, effort)
-    for event in races_of_tests:
-        if is_own(event):
-            proved_races.append({**event, "calls": None})  # no scenario made it
-    proved_harms = prove_events(rank_events(harms, by_id)[:_MOST_LISTED], by_id, prover, effort)
+    # The gravest first, while there is time: a crash, then memory that is given back, then other races.
+    ranked_harms = rank_events(harms, by_id)
+    ranked_races = rank_events(own_races, by_id)
+    proved_harms = prove_events(ranked_harms[:_MOST_LISTED], by_id, prover, effort)
+    proved_races = prove_events(ranked_races[:_MOST_LISTED], by_id, prover, effort)
+    unlisted = len(own_races[_MOST_LISTED:]) + len(foreign_races[_MOST_LISTED:])
+    unlisted += len(harms[_MOST_LISTED:])
 
     return {
         "surface": describe_surface(surface),
         "plan": plan,
-        **describe_coverage(plan, played),
+        **describe_coverage(plan, played, surface, amplified),
         "natives": sorted(native),
         "unwatched": unwatched,
         "interference": list_interference(events, by_id),
-        **count_trials(plan, set(played.ended)),
+        **count_trials(plan, set(played.ended), amplified),
+        "amplified": amplified.describe(),
         "errors": played.errors,
         "own_tests": tests,
-        "races": proved_races,
+        "races": [*proved_races, *tested_races],
         "advisory": foreign_races[:_MOST_LISTED],
         "harms": proved_harms,
+        "unlisted": unlisted,
     }
 
 
@@ -238,7 +277,11 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
         What `hunt_races` does where nothing was played; only `surface`, None, where nothing was learnt.
     """
     names, native = installing.find_modules(request["name"], site)
-    surface = learn_surface(Interpreter(request["python"], site), names, request)
+    plain = Interpreter(request["python"], site)
+    folder = unpacking.unpack_sealed(request["sdist"])
+    with amplify.open_stage(request, folder) as stage:
+        recorded = run_own_code(request, stage, plain, names, native, forks=False)
+    surface = learn_surface(plain, names, request, folder, recorded)
     if surface is None:
         return {"surface": None}
 
@@ -246,11 +289,12 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
     return {
         "surface": describe_surface(surface),
         "plan": plan,
-        **describe_coverage(plan, PlayResult()),
+        **describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},
         "interference": [],
-        **count_trials(plan, set()),
+        **count_trials(plan, set(), Amplified()),
+        "amplified": None,
         "errors": {},
         "own_tests": None,
         "races": [],
@@ -259,8 +303,46 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
     }
 
 
+def run_own_code(
+    request: dict[str, Any],
+    stage: Stage,
+    interpreter: Interpreter,
+    names: list[str],
+    native: set[str],
+    *,
+    forks: bool,
+) -> Amplified:
+    """Run the distribution's own tests and examples; with `forks`, let threads make the native calls that they make.
+
+    Args:
+        request: what this program was asked.
+        stage: has the tests.
+        interpreter: what runs them.
+        names: import names of the distribution's modules.
+        native: file names of its extension modules.
+        forks: whether to fork at native calls; else it is only recorded how they are made.
+    """
+    effort: Effort = request["effort"]
+    kit = request.get("kit") or {}
+    return amplify.amplify(
+        stage,
+        interpreter,
+        names,
+        native,
+        after=installing.list_companions(request, interpreter.site),
+        threads=effort["threads"],
+        seconds=effort["amplify_s"] * (1.0 if forks else _RECORDING_SHARE),
+        forks=forks,
+        deselect=kit.get("deselect", ()),
+    )
+
+
 def learn_surface(
-    plain: Interpreter, names: list[str], request: dict[str, Any]
+    plain: Interpreter,
+    names: list[str],
+    request: dict[str, Any],
+    folder: str | None,
+    recorded: Amplified,
 ) -> dict[str, Any] | None:
     """Return what learn.py finds out of the distribution, its "surface"; None where it never found anything.
 
@@ -268,12 +350,15 @@ def learn_surface(
         plain: the interpreter without the sanitizer.
         names: import names of the distribution's modules.
         request: what this program was asked.
+        folder: the unpacked sdist; None where there is none.
+        recorded: how the distribution's own tests call its native code.
     """
     learn_request = {
         "modules": names,
         "after": installing.list_companions(request, plain.site),
-        "folder": unpack_sdist(request["sdist"]),
-        "recipes": request["recipes"],
+        "folder": folder,
+        "recipes": [*request["recipes"], *recorded.makes],
+        "recorded": recorded.arguments,
         "seconds": request["effort"]["learn_s"],
     }
     return learning.learn(plain, learn_request)
@@ -325,49 +410,59 @@ def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
         surface: what learn.py wrote.
 
     Returns:
-        The entries of the surface that `_LEARNT_FACTS` names, and `calls`: calls whose speed is worth measuring.
+        The entries of the surface that `_LEARNT_FACTS` names; `stateful`, how many native callables work on an object;
+        and `calls`: calls whose speed is worth measuring.
     """
     facts = {name: surface[name] for name in _LEARNT_FACTS}
-    return {**facts, "calls": speed.choose_calls(surface)}
+    stateful = len(set(surface["callables"]).difference(surface["stateless"]))
+    return {**facts, "stateful": stateful, "calls": speed.choose_calls(surface)}
 
 
-def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str, Any]:
-    """Return how many scenarios were run, and which native callables several threads called in them.
+def describe_coverage(
+    plan: Sequence[Scenario], played: PlayResult, surface: dict[str, Any], amplified: Amplified
+) -> dict[str, Any]:
+    """Return how many scenarios were run, and which native callables returned in several threads.
 
     Args:
         plan: the scenarios that were to be run.
         played: what was seen of those that were run.
+        surface: what learn.py wrote.
+        amplified: what came of own tests and examples.
 
     Returns:
         `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many there was no time
-        for), `gil` (whether the GIL was ever on) and `under_threads` (names of native callables, sorted).
+        for), `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on) and `under_threads` (names of
+        native callables, sorted).
     """
     ended = set(played.ended)
-    natives: set[str] = set()
+    kinds: dict[str, list[int]] = {}
     for scenario in plan:
-        # A scenario that was cut off may not have reached all it names.
-        is_threaded = scenario["threads"] > 1
-        if is_threaded and scenario["id"] in ended:
-            natives.update(scenario["natives"])
+        counts = kinds.setdefault(scenario["kind"], [0, 0])
+        counts[0] += 1
+        counts[1] += scenario["id"] in ended
 
+    natives = reached.find_reached(plan, played.returned, surface)
     return {
         "scenarios": len(plan),
         "played": len(ended),
         "late": played.late,
+        "kinds": kinds,
         "gil": played.gil,
-        "under_threads": sorted(natives),
+        "under_threads": sorted(natives | amplified.returned),
     }
 
 
-def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
+def count_trials(plan: Sequence[Scenario], ended: set[str], amplified: Amplified) -> dict[str, int]:
     """Return how many chances a race had to show itself while several threads made calls under the sanitizer.
 
     Args:
         plan: the scenarios, each of which says what calls its threads make at the same time.
         ended: ids of the scenarios that came to their end; others may have been cut short, and do not count.
+        amplified: what came of own tests and examples.
 
     Returns:
-        `pairs`: in how many scenarios two operations were tried against each other on one object.
+        `pairs`: in how many scenarios two operations were tried against each other on one object, and how many pairs
+        own tests and examples gave.
         `side_by_side`: how many calls one thread made beside the calls of the others, in a typical scenario (the
         median of all that count, the upper one of two; 0 where none counts).
     """
@@ -389,7 +484,7 @@ def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
 
     calls_per_thread.sort()
     median = calls_per_thread[len(calls_per_thread) // 2] if calls_per_thread else 0
-    return {"pairs": pairs, "side_by_side": median}
+    return {"pairs": pairs + len(amplified.pairs), "side_by_side": median}
 
 
 def race_own_tests(
@@ -434,26 +529,13 @@ def is_own(event: Event) -> bool:
     return bool(event["owner"] == "package" and not event["lock_free"])
 
 
-def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Event]:
-    """Return events in the order in which they are to be shown again: those of scenarios with few calls come first.
-
-    Args:
-        events: what was seen.
-        by_id: the scenarios by their ids.
-    """
-
-    def count_calls(event: Event) -> int:
-        return scenarios.count_calls(by_id[event["scenario"]])
-
-    return sorted(events, key=count_calls)
-
-
 def prove_events(
     events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: Effort
 ) -> list[Event]:
-    """Show the first events again by small programs; return all events, each with its scenario (`calls`).
+    """Show events again by small programs; return all of them, each with its scenario (`calls`).
 
-    Those beyond the effort, or for which there is no time left, stay as they were seen.
+    Each cause is shown once, and the first events besides. Those for which there is no time left stay as they were
+    seen.
 
     Args:
         events: what was seen.
@@ -462,17 +544,27 @@ def prove_events(
         effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
     """
     entries: list[Event] = []
+    proved_causes: set[str] = set()
     for number, event in enumerate(events):
         scenario = by_id[event["scenario"]]
         entry = {**event, "calls": scenario}
-        if number < effort["proofs"] and time.monotonic() < prover.deadline:
-            entry |= prove_event(event, scenario, prover, effort["times"])
+        is_live = scenario["kind"] == "live"  # no program can make what it is about
+        cause = event.get("cause", "")
+        is_new = bool(cause) and cause not in proved_causes
+        is_wanted = (number < effort["proofs"] or is_new) and not is_live
+        if is_wanted and time.monotonic() < prover.deadline:
+            alike = [other for other in events if cause and other.get("cause") == cause]
+            entry |= prove_event(event, scenario, prover, effort["times"], alike)
+            if entry.get("shown"):
+                proved_causes.add(cause)
         entries.append(entry)
 
     return entries
 
 
-def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) -> dict[str, Any]:
+def prove_event(
+    event: Event, scenario: Scenario, prover: Prover, times: int, alike: Sequence[Event] = ()
+) -> dict[str, Any]:
     """Try to show an event again by a program that makes as few calls as possible.
 
     Args:
@@ -480,6 +572,7 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
         scenario: the scenario in which it was seen.
         prover: writes and runs programs that make the calls of a scenario.
         times: how often to run the program.
+        alike: events with the same cause: where the program shows one of these, it shows the cause.
 
     Returns:
         `shown` (how many runs of the program showed the event) and `ran` (how many runs there were). Where one showed
@@ -487,13 +580,15 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
         run printed) and, for a crash or a hang, `arms` (`[shown, ran]` for variants, such as one thread alone: they
         tell what the event needs).
     """
-    reproduces = make_predicate(event)
-    small = prover.shrink(scenario, reproduces)
+    reproduces = make_predicate(event, alike)
+    small = prover.shrink(scenario, reproduces, list_functions(event))
     shown, ran, example = prover.count(small, reproduces, times)
     proof: dict[str, Any] = {"shown": shown, "ran": ran}
     if shown:
-        script = prover.render_script(small, describe_event(event))
+        title = describe_event(event)
+        script = prover.render_script(small, title)
         proof = {"calls": small, "script": script, **proof}
+        proof |= prover.try_short(small, title, reproduces)
         if event["what"] != "race":
             proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES)
         proof["output"] = example.output[-_LONGEST_OUTPUT:] if example else ""
@@ -502,37 +597,31 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
     return proof
 
 
-def make_predicate(event: Event) -> Predicate:
-    """Return the test whether a run showed an event: the same sort of harm, or a race at the same places."""
+def make_predicate(event: Event, alike: Sequence[Event] = ()) -> Predicate:
+    """Return the test whether a run showed an event: the same sort of harm, or a race with the same cause."""
     if event["what"] != "race":
         return lambda run: event["what"] in run.what
 
-    places = tuple(event["places"])
-    return lambda run: places in run.races
+    places = {tuple(other["places"]) for other in (event, *alike)}
+    return lambda run: not places.isdisjoint(run.races)
+
+
+def list_functions(event: Event) -> list[str]:
+    """Return the dotted names of the functions behind an event, those that change memory first."""
+    sides = sorted(event.get("sides", ()), key=lambda side: side["access"] == "read")
+    return list(dict.fromkeys(side["function"] for side in sides))
 
 
 def describe_event(event: Event) -> str:
     """Say in a line what a program shows."""
+    names = " and ".join(list_functions(event))
     if event["what"] == "race":
-        return f"A data race between {' and '.join(event['places'])}: ThreadSanitizer reports it."
+        between = " and ".join(event["places"])
+        about = f" of {names}" if names else ""
+        return f"A data race{about}, between {between}: ThreadSanitizer reports it."
 
-    return f"A {event['what']} when threads share an object."
-
-
-def unpack_sdist(sdist: str | None) -> str | None:
-    """Unpack an sdist, whose tests show how the package is called; return its folder.
-
-    None where there is no sdist, or it cannot be unpacked.
-    """
-    if sdist is None:
-        return None
-
-    folder = Path(_SDIST)
-    if unpacking.unpack_apart(take_account(), sdist, folder) != 0:
-        return None  # an sdist only helps: learning works without one
-
-    seal_folder(folder)
-    return str(unpacking.find_root(folder))
+    where = f" in {names}" if names else ""
+    return f"A {event['what']}{where} when threads share an object."
 
 
 if __name__ == "__main__":

@@ -461,6 +461,7 @@ class Race:
             "seed": self.seed,
             "signs": list(signs),
             "tests": self._own_tests.make_request(test_wheels),
+            "kit": self._own_tests.describe_kit(test_wheels),
             "effort": self.effort.record(),
         }
         wheels = list(required_wheels(self.abi.name, builds, self.pure))
@@ -474,6 +475,7 @@ class Race:
         # Learning how to call the package and calling it by threads may each start over several times, and the proof of
         # a race takes as long as the scenario it was found in.
         search_s = 6 * (self.effort.race_s + self.effort.learn_s) + 2 * self.effort.tests_s
+        search_s += 6 * self.effort.amplify_s
 
         return ask(
             _PROGRAM,
