@@ -115,7 +115,7 @@ def test_where_tests_only_show_how_a_package_is_called_the_search_goes_on_withou
         return test_wheels.TestSuite(
             sdist_filename="foo-1.0.tar.gz",
             sdist_sha256="0" * 64,
-            settings=OwnTests(deselect=("test_slow",)),
+            settings=OwnTests(deselect=("tests/test_foo.py::test_slow",)),
             effort=EFFORTS[level],
         )
 
@@ -127,7 +127,7 @@ def test_where_tests_only_show_how_a_package_is_called_the_search_goes_on_withou
     some = test_wheels.TestWheels(
         wheels={"pytest-9-py3-none-any.whl": b""}, requirements=("attrs",)
     )
-    kit = {"requirements": ["attrs"], "deselect": ["test_slow"]}
+    kit = {"requirements": ["attrs"], "deselect": ["tests/test_foo.py::test_slow"]}
     assert suite(EffortLevel.QUICK).describe_kit(some) == kit
     assert suite(EffortLevel.QUICK).make_request(some) is None
     assert suite(EffortLevel.STANDARD).make_request(some) is not None
