@@ -31,6 +31,7 @@ from ..supervise.witness import Witness, add_site, hide_programs, read_request
 from . import memory
 from .amplifier import Amplifier, Settings
 from .live_calls import CallReader
+from .method_tables import list_native_functions
 from .recording import Recorder
 from .surface import Surface
 
@@ -343,6 +344,8 @@ def main() -> None:
             importlib.import_module(name)
     surface = Surface(request["modules"])
     if surface.natives:
+        for file in list_native_functions(surface, request["site"]):
+            witness.write({"file": file})
         amplify(request, witness, surface)
     witness.close()
     end(0)  # what was called may have left threads and handlers that end badly
