@@ -115,7 +115,7 @@ def test_where_tests_only_show_how_a_package_is_called_the_search_goes_on_withou
         return test_wheels.TestSuite(
             sdist_filename="foo-1.0.tar.gz",
             sdist_sha256="0" * 64,
-            settings=OwnTests(deselect=("tests/test_foo.py::test_slow",)),
+            settings=OwnTests(deselect={"tests/test_foo.py::test_slow": "it takes long"}),
             effort=EFFORTS[level],
         )
 
