@@ -314,8 +314,7 @@ def test_the_wheel_without_native_code_is_taken_for_the_abis_that_ask_for_it(
 ):
     index, settings = served
     index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0"))
-    for filename in (GIL, FREE):
-        index.add("foo", filename, wheel("foo", "1.0"))
+    natives = [index.add("foo", filename, wheel("foo", "1.0")) for filename in (GIL, FREE)]
     text = f"[packages.foo]\nfrom='{take_from}'\npure=['cp314t']"
     (lack,) = ask(text, store, settings).found["foo"].lacking
     assert lack == ("cp314t", "it has no wheel without native code, for which `pure` asks")
@@ -332,7 +331,8 @@ def test_the_wheel_without_native_code_is_taken_for_the_abis_that_ask_for_it(
     plain = ask(f"[packages.foo]\nfrom='{take_from}'", store, settings).found["foo"]
     assert PURE not in taken(plain).values()
     assert plain.pure_wheel == PURE
-    hashed = ask(f"[packages.foo]\nfrom='wheel'\nsha256='{sha256}'", store, settings)
+    hashes = [*natives, sha256]
+    hashed = ask(f"[packages.foo]\nfrom='wheel'\nsha256={hashes}", store, settings)
     assert hashed.found["foo"].pure_wheel == PURE
 
 
