@@ -70,9 +70,9 @@ def done(tmp_path_factory: pytest.TempPathFactory, images: Workshop) -> Workshop
     shop = Workshop(root=tmp_path_factory.mktemp("threads"))
     tables = "".join(
         f'[packages.{name}]\nsdist = "{name}-{version}.tar.gz"\n'
-        for name, version in (("spanbuf", "0.4.4"), ("hexview", "1.0"))
+        for name, version in (("spanbuf", "0.4.4"), ("hexview", "1.0"), ("telegrapher", "3.0.0"))
     )
-    shop.write(HEAD + tables, "spanbuf", "hexview")
+    shop.write(HEAD + tables, "spanbuf", "hexview", "telegrapher")
     ended = shop.run("--effort", "quick")
     assert ended.returncode == 1, ended.stdout + ended.stderr
     return shop
@@ -92,6 +92,15 @@ def test_a_fault_is_proven_and_a_safe_package_is_not_blamed(done: Workshop):
     assert "nothing" in {row["needs"] for row in safety["callables"]}
     assert FAULTS & {finding["code"] for finding in faulty["findings"]}
     assert packages["hexview"]["abis"]["cp314"]["verdict"] == "compatible"
+
+
+def test_what_only_its_own_tests_can_make_is_put_under_threads(done: Workshop):
+    part = done.verdicts()["telegrapher"]["abis"]["cp314t"]
+    assert part["verdict"] in {"racy", "thread-unsafe"}, part
+    assert part["exercised"]["amplified"] > 0
+    assert part["exercised"]["pairs"] > 0
+    named = [f"{finding['where']} {finding['detail']}" for finding in part["findings"]]
+    assert any("note_station" in text for text in named), named
 
 
 def test_a_finding_is_replayed_by_its_id(done: Workshop):
