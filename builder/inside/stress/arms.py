@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,9 @@ Place = tuple[Any, ...]
 
 _RUNS = 2  # of each variant: a race that is seen once in a scenario is nearly always seen in the next run as well
 
-_ROUNDS = 4  # of each run: a variant that shows nothing has to mean something
+_ROUNDS = (
+    2  # of each run, twice what showed the race: a variant that shows nothing has to mean something
+)
 
 _FIRST = ("shared", "private")
 """What decides most: whether the fault comes again, and whether it does with nothing shared."""
@@ -256,22 +259,22 @@ def choose_scenarios(seen: Iterable[Event], by_id: dict[str, Scenario]) -> dict[
 def plan_arms(scenarios: Sequence[Scenario]) -> list[Scenario]:
     """Return the variants of scenarios, to be played one after another, each in a process of its own.
 
-    What decides most comes first, for all scenarios: there may not be time for the rest.
+    What decides most comes first, once for each scenario before any of it comes again: there may not be time for the
+    rest.
 
     Args:
         scenarios: those to be varied, the most important first; each once.
     """
     first: list[Scenario] = []
     rest: list[Scenario] = []
-    for scenario in scenarios:
+    for run, scenario in itertools.product(range(_RUNS), scenarios):
         variants = make_arms(scenario)
         if not shares_nothing(scenario):
             variants = {"shared": scenario, **variants}
         for name, variant in variants.items():
             wanted = first if name in _FIRST else rest
-            for run in range(_RUNS):
-                trial = _name_trial(scenario["id"], name, run)
-                wanted.append({**variant, "id": trial, "process": trial})
+            trial = _name_trial(scenario["id"], name, run)
+            wanted.append({**variant, "id": trial, "process": trial})
 
     return first + rest
 

@@ -97,9 +97,9 @@ def test_runs_of_variants_are_counted_for_each_race():
     whole = scenario()
     trials = arms.plan_arms([whole, scenario("function-2", make=None)])
     assert [trial["id"] for trial in trials] == [
-        "pair-1/shared/0", "pair-1/shared/1", "pair-1/private/0", "pair-1/private/1",
-        "pair-1/locked/0", "pair-1/locked/1", "pair-1/alone/0", "pair-1/alone/1",
-        "function-2/locked/0", "function-2/locked/1", "function-2/alone/0", "function-2/alone/1",
+        "pair-1/shared/0", "pair-1/private/0", "pair-1/shared/1", "pair-1/private/1",
+        "pair-1/locked/0", "pair-1/alone/0", "function-2/locked/0", "function-2/alone/0",
+        "pair-1/locked/1", "pair-1/alone/1", "function-2/locked/1", "function-2/alone/1",
     ]  # fmt: skip
     seen = [
         race("f", "pair-1/shared/0"),
