@@ -154,17 +154,23 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
 
 
 def _is_proven(preflight: Preflight | None) -> bool:
-    """Return whether the detector reported the race in a known racy program and none in a known clean one.
+    """Return whether the detector reported what is wrong in known faulty programs and nothing in a known clean one.
 
-    Only a detector that does both can be believed when it reports nothing about a package.
+    Only a detector that does all that can be believed when it reports nothing about a package.
     """
-    return preflight is not None and preflight.racy_seen and preflight.clean_silent
+    return preflight is not None and _describe_preflight(preflight) is None
 
 
-def _describe_preflight(preflight: Preflight | None) -> str:
+def _describe_preflight(preflight: Preflight | None) -> str | None:
+    """Return what the detector did that it should not; None where it did all as it should."""
     if preflight is None or not preflight.racy_seen:
         return "did not see a race that is there"
-    return "saw a race where there is none"
+    # In older evidence this is None.
+    if preflight.freed_seen is False:
+        return "did not see that an object is used which another thread frees"
+    if not preflight.clean_silent:
+        return "saw a race where there is none"
+    return None
 
 
 def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Finding]:
@@ -215,9 +221,13 @@ def _advisory_finding(race: Race, log: str) -> Finding:
     That code comes from a generator is only known by what its functions are called, which the package decides.
     """
     code: FindingCode = "WF624" if race.owner == "generator" else "WF606"
+    detail = f"{race.kind}: {', '.join(race.lines)}"
+    if race.owner == "unwatched":
+        detail += "; it goes through native code not compiled for the detector, which sees none of its locks"
+
     return Finding(
         code="WF607" if race.lock_free else code,
-        detail=f"{race.kind}: {', '.join(race.lines)}",
+        detail=detail,
         where=_join_places(race),
         locations=_locate(race),
         log=log,
@@ -236,9 +246,16 @@ def _locate(race: Race) -> tuple[Location, ...]:
 
 
 def _judge_unwatched(facts: RaceFacts, log: str) -> Iterator[Finding]:
-    """Yield a finding for each file of native code, or module, that the race detector did not see."""
+    """Yield a finding for each file of native code, or module, that the race detector did not see.
+
+    One more names the packages beside it whose native code it did not see.
+    """
     for name, reason in list(facts.unwatched.items())[:_MAX_FINDINGS]:
         yield Finding(code="WF623", detail=f"{name}: {reason}", where=name, log=log)
+
+    if facts.unwatched_dependencies:
+        names = join_names(list(facts.unwatched_dependencies), _MAX_FINDINGS)
+        yield Finding(code="WF627", detail=names, where="dependencies", log=log)
 
 
 # --- the plain interpreter --------------------------------------------------------------------------------------------

@@ -62,14 +62,14 @@ def unlocked(shop: Workshop) -> str:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, images: Workshop) -> Workshop:
-    """Return a workshop where a safe and a faulty package were put under threads."""
+    """Return a workshop where a safe package and two faulty ones were put under threads."""
     assert images
     shop = Workshop(root=tmp_path_factory.mktemp("threads"))
     tables = "".join(
         f'[packages.{name}]\nsdist = "{name}-{version}.tar.gz"\n'
-        for name, version in (("spanbuf", "0.4.4"), ("hexview", "1.0"))
+        for name, version in (("spanbuf", "0.4.4"), ("hexview", "1.0"), ("tearoff", "1.2"))
     )
-    shop.write(HEAD + tables, "spanbuf", "hexview")
+    shop.write(HEAD + tables, "spanbuf", "hexview", "tearoff")
     ended = shop.run("--effort", "quick")
     assert ended.returncode == 1, ended.stdout + ended.stderr
     return shop
@@ -87,6 +87,14 @@ def test_a_fault_is_proven_and_a_safe_package_is_not_blamed(done: Workshop):
     )  # wrong results are a matter of chance, the race is not
     assert "WF605" in {finding["code"] for finding in faulty["findings"]}
     assert packages["hexview"]["abis"]["cp314"]["verdict"] == "compatible"
+
+
+def test_an_object_that_is_freed_while_it_is_lent_is_seen_in_a_build_that_strips_symbols(
+    done: Workshop,
+):
+    findings = done.verdicts()["tearoff"]["abis"]["cp314t"]["findings"]
+    freed = [finding for finding in findings if finding["code"] == "WF604"]
+    assert any("Calendar_letters (tearoff.c)" in finding["where"] for finding in freed), findings
 
 
 def test_a_finding_is_replayed_by_its_id(done: Workshop):
@@ -138,7 +146,11 @@ def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Pat
     )
     ended = engine.run(task, log=tmp_path / "log", stop=threading.Event())
     answers = json.loads(next(iter(ended.output.values())))
-    assert answers.pop("whole") == {"racy_seen": True, "clean_silent": True}
+    assert answers.pop("whole") == {
+        "racy_seen": True,
+        "freed_seen": True,
+        "clean_silent": True,
+    }
     assert {name for name, seen in answers.items() if not seen["racy_seen"]} == {
         "sanitizer off", "one thread", "canary removed",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which native code of a wheel the race detector cannot see: what was not compiled for it, or is missing."""
+"""Which native code the race detector cannot see, of a wheel and beside it: not compiled for it, or missing."""
 
 import struct
 from collections.abc import Iterator
@@ -85,6 +85,29 @@ def find_watched(name: str, race_site: str) -> set[str]:
             watched.add(file.name)
 
     return watched
+
+
+def find_unwatched_dependencies(name: str, race_site: str) -> dict[str, list[str]]:
+    """Return the native code beside a distribution that was not compiled for the race detector: what it needs.
+
+    Args:
+        name: as for `find_unwatched`.
+        race_site: as for `find_unwatched`.
+
+    Returns:
+        File names, by the name of the distribution that has them.
+    """
+    own_name = _get_distribution(name, race_site).metadata["Name"]
+    unwatched: dict[str, list[str]] = {}
+    for distribution in distributions(path=[race_site]):
+        dependency = distribution.metadata["Name"]
+        if dependency == own_name:
+            continue
+        for file in distribution.files or ():
+            if _is_installed(file) and explain_unwatched(Path(str(file.locate()))) is not None:
+                unwatched.setdefault(dependency, []).append(file.name)
+
+    return unwatched
 
 
 def explain_unwatched(path: Path) -> str | None:

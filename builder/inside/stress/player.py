@@ -61,6 +61,7 @@ class Player:
         *,
         rounds: int,
         seconds: float,
+        unwatched: frozenset[str] = frozenset(),
     ) -> None:
         """Start the fork server, which imports the package.
 
@@ -70,9 +71,11 @@ class Player:
             modules: file names of its extension modules.
             rounds: how often the threads of a scenario make all their calls.
             seconds: most time for everything that is played.
+            unwatched: file names of native code that the sanitizer does not watch, of the package or beside it.
         """
         self._interpreter = interpreter
         self._modules = modules
+        self._unwatched = unwatched
         self._rounds = rounds
         self._deadline = time.monotonic() + seconds
         self._result = PlayResult()
@@ -302,15 +305,16 @@ class Player:
             scenario: the scenario's id.
         """
         for report in reports.parse(text):
-            self._result.events.append(
-                {
-                    "what": "race",
-                    "scenario": scenario,
-                    "kind": report["kind"],
-                    **reports.attribute(report, self._modules),
-                    "report": report["text"][:_KEPT_REPORT],
-                }
-            )
+            event = {
+                "what": "race",
+                "scenario": scenario,
+                "kind": report["kind"],
+                **reports.attribute(report, self._modules),
+                "report": report["text"][:_KEPT_REPORT],
+            }
+            if reports.is_unwatched(report, self._unwatched):
+                event["owner"] = "unwatched"
+            self._result.events.append(event)
 
 
 def adapt_for_sanitizer(scenario: Scenario) -> Scenario:

@@ -9,21 +9,23 @@ scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pair
 
 Facts:
 
-- `preflight` (`racy_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here; `install`:
-  what went wrong, or null;
+- `preflight` (`racy_seen`, `freed_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here;
+  `install`: what went wrong, or null;
 - `surface`: what learn.py wrote, without what only it needs; `plan`;
 - `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `gil`, `errors`;
 - `under_threads`: native callables that threads reached; `natives`: file names of the extension modules;
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
 - `own_tests`: what its own tests came to under the sanitizer;
-- `unwatched`: native code that the detector does not see, with the reason; `interference`: what shows that the package
-  ended or spoke for the processes that called it;
+- `unwatched`: native code that the detector does not see, with the reason; `unwatched_dependencies`: names of other
+  distributions of which the same is true; `interference`: what shows that the package ended or spoke for the processes
+  that called it;
 - `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
   hangs under the sanitizer). What was shown again has `script`, `shown`, `ran`; a race that only own tests showed has
   no script.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -45,7 +47,7 @@ _SITE = "/tmp/site"
 _RACE_SITE = "/tmp/race-site"
 _SDIST = "/tmp/sdist"
 _CANARIES = "/opt/race/canaries"
-"""Where the image has two extension modules: one is known to race, and one is known not to."""
+"""Where the image has three extension modules, the canaries: see images/canary.c."""
 
 _PATIENCE_S = 12.0
 """How long a scenario may go on without a sign of life: longer than in exercise.py, for the sanitizer is slow."""
@@ -105,30 +107,51 @@ def install_both(request: dict[str, Any]) -> str | None:
 
 
 def check_canaries(python: str, threads: int) -> dict[str, bool]:
-    """Check that the sanitizer sees a race that is known to be there, and none in a module that is known to have none.
+    """Check that the sanitizer sees what is known to be there, and nothing in a module that is known to have no race.
 
     Args:
         python: the interpreter that was compiled with the sanitizer.
         threads: how many threads call the modules, the "canaries".
 
     Returns:
-        `racy_seen` and `clean_silent`: both are true where the detector works.
+        `racy_seen` (a counter without protection), `freed_seen` (an object is used that another thread frees: the
+        interpreter's allocator has to tell the sanitizer) and `clean_silent`: all are true where the detector works.
     """
     interpreter = Interpreter(python, _CANARIES, race=True, patience_s=_PATIENCE_S)
     racy_events = play_canary(interpreter, "canary_racy", threads)
+    freed_events = play_canary(interpreter, "canary_freed", threads)
     clean_events = play_canary(interpreter, "canary_clean", threads)
-    print("preflight", {"canary_racy": racy_events, "canary_clean": clean_events}, flush=True)
+    seen = {
+        "canary_racy": list_places(racy_events),
+        "canary_freed": list_places(freed_events),
+        "canary_clean": list_places(clean_events),
+    }
+    print("preflight", seen, flush=True)
 
+    freeing_events = [event for event in freed_events if event.get("freed")]
     return {
-        "racy_seen": any(place.startswith("canary_step") for place in racy_events),
+        "racy_seen": is_canary_seen(racy_events),
+        "freed_seen": is_canary_seen(freeing_events),
         "clean_silent": not clean_events,
     }
 
 
-def play_canary(interpreter: Interpreter, canary: str, threads: int) -> set[str]:
-    """Have threads call a canary; return the places of the races, and the names of other events.
+def is_canary_seen(events: Iterable[Event]) -> bool:
+    """Return whether an event names the function of the canaries."""
+    return any(place.startswith("canary_step") for place in list_places(events))
 
-    Empty where nothing was seen at all. A scenario that did not end counts as an event, too.
+
+def list_places(events: Iterable[Event]) -> list[str]:
+    """Return the places of races, and the names of other events, sorted."""
+    places: set[str] = set()
+    for event in events:
+        places.update(event.get("places", [event["what"]]))
+
+    return sorted(places)
+
+
+def play_canary(interpreter: Interpreter, canary: str, threads: int) -> list[Event]:
+    """Have threads call a canary, and return what was seen; a scenario that did not end counts as an event, too.
 
     Args:
         interpreter: the one that was compiled with the sanitizer.
@@ -153,13 +176,9 @@ def play_canary(interpreter: Interpreter, canary: str, threads: int) -> set[str]
     played = player.play([scenario])
     player.close()
 
-    seen: set[str] = set()
-    for event in played.events:
-        seen.update(event.get("places", [event["what"]]))
-    if canary not in played.ended:
-        seen.add("did not end")
-
-    return seen
+    if canary in played.ended:
+        return played.events
+    return [*played.events, {"what": "did not end", "scenario": canary}]
 
 
 def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
@@ -174,13 +193,15 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
         `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules), `errors` (how
         often each exception was raised, by text), `unwatched` (native code that the detector does not see),
+        `unwatched_dependencies` (names of distributions beside it with native code that the detector does not see),
         `interference` (what `list_interference` returns), `own_tests` (what the distribution's tests came to, or
         None), `races` (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and
         hangs).
     """
     effort: Effort = request["effort"]
     names, native = installing.find_modules(request["name"], race_site)
-    native |= instrumentation.find_watched(request["name"], race_site)
+    watched = instrumentation.find_watched(request["name"], race_site)
+    native |= watched
     plain = Interpreter(request["python"], site)
     race = Interpreter(request["race_python"], race_site, race=True, patience_s=_PATIENCE_S)
 
@@ -189,8 +210,11 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         return {"surface": None}
 
     unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
+    dependencies = instrumentation.find_unwatched_dependencies(request["name"], race_site)
+    foreign = itertools.chain.from_iterable(dependencies.values())
+    unwatched_files = frozenset({*native, *foreign} - watched)
     plan = plan_scenarios(surface, request)
-    played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
+    played = play_plan(race, surface["prelude"], native, plan, effort["race_s"], unwatched_files)
     by_id = {scenario["id"]: scenario for scenario in plan}
     events = deduplicate(played.events)
     races = [event for event in events if event["what"] == "race"]
@@ -217,6 +241,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         **describe_coverage(plan, played),
         "natives": sorted(native),
         "unwatched": unwatched,
+        "unwatched_dependencies": sorted(dependencies),
         "interference": list_interference(events, by_id),
         **count_trials(plan, set(played.ended)),
         "errors": played.errors,
@@ -249,6 +274,7 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
         **describe_coverage(plan, PlayResult()),
         "natives": sorted(native),
         "unwatched": {},
+        "unwatched_dependencies": [],
         "interference": [],
         **count_trials(plan, set()),
         "errors": {},
@@ -300,7 +326,12 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
 
 
 def play_plan(
-    race: Interpreter, prelude: list[str], native: set[str], plan: list[Scenario], seconds: float
+    race: Interpreter,
+    prelude: list[str],
+    native: set[str],
+    plan: list[Scenario],
+    seconds: float,
+    unwatched: frozenset[str],
 ) -> PlayResult:
     """Run the planned scenarios under the sanitizer, as far as there is time.
 
@@ -310,8 +341,16 @@ def play_plan(
         native: file names of its extension modules.
         plan: the scenarios.
         seconds: most time for all of them.
+        unwatched: file names of native code that the sanitizer does not watch, of the package or beside it.
     """
-    player = Player(race, prelude, native, rounds=_PLAYED_ROUNDS, seconds=seconds)
+    player = Player(
+        race,
+        prelude,
+        native,
+        rounds=_PLAYED_ROUNDS,
+        seconds=seconds,
+        unwatched=unwatched,
+    )
     played = player.play(plan)
     player.close()
 

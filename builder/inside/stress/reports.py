@@ -1,5 +1,6 @@
 """What ThreadSanitizer prints -> races, each with the places it is between."""
 
+import itertools
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -30,7 +31,15 @@ _NO_MODULE = "<null>"  # code that is in no file at all
 _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
 _SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
-_FREEING = ("free", "realloc", "operator delete", "operator delete[]", "munmap", "mi_free")
+_FREEING = (
+    "free",
+    "realloc",
+    "operator delete",
+    "operator delete[]",
+    "munmap",
+    "mi_free",
+    "mi_tsan_note_freed",  # of the race interpreter alone: images/freed-memory.patch
+)
 _GENERATED = (
     "__Pyx_",
     "__pyx_tp_new",
@@ -44,6 +53,7 @@ _GENERATED = (
 """Beginnings of functions that are compiled into a package and that nobody wrote for it: see docs/decisions/0009."""
 
 _SYSTEM_FOLDERS = ("/usr/", "/opt/python/")
+_INTERPRETER_FOLDER = "/opt/race/"  # with its own extension modules
 
 _INSTALLED_FOLDERS = ("/usr/", "/lib/", "/lib64/", "/opt/", "/tmp/site/", "/tmp/race-site/")
 """Where code is that was there before the package ran: the image's, and what pip installed, which no package can write
@@ -247,6 +257,30 @@ def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) 
         "freed": _frees_memory(report),
         "lock_free": any(_is_own_atomic(access, is_own) for access in accesses),
     }
+
+
+def is_unwatched(report: Report, unwatched: frozenset[str]) -> bool:
+    """Return whether the interpreter made one access of a report for native code that the sanitizer does not watch.
+
+    What such code locks is not seen, so that the accesses may be ordered all the same. Code that makes an access of
+    which there is a report is watched, whatever is known of its file.
+
+    Args:
+        report: what `parse` gave.
+        unwatched: file names of such code, of the package or of what it needs.
+    """
+    for access in report["stacks"][:2]:
+        callers = itertools.dropwhile(_is_of_interpreter, access["frames"][:_MOST_FRAMES])
+        nearest = next(callers, None)
+        is_caller = nearest is not None and nearest is not access["frames"][0]
+        if is_caller and nearest["module"] in unwatched:
+            return True
+
+    return False
+
+
+def _is_of_interpreter(frame: Frame) -> bool:
+    return frame["folder"].startswith(_INTERPRETER_FOLDER)
 
 
 def _find_culprit(stack: Stack, is_own: IsOwn) -> tuple[Frame, str]:

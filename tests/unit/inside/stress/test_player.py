@@ -7,7 +7,7 @@ import pytest
 
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.player import Player, PlayResult, adapt_for_sanitizer
-from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
+from tests.unit.inside.stress.test_reports import BUMP, CALL, OTHER, OURS, PEEK, race
 
 PRELUDE = ["os", "threading"]
 
@@ -29,10 +29,16 @@ def scenario(name: str, text: str, **more: Any) -> dict[str, Any]:
 
 
 def play(
-    *scenarios: dict[str, Any], seconds: float = 60.0, rounds: int = 1, **more: Any
+    *scenarios: dict[str, Any],
+    seconds: float = 60.0,
+    rounds: int = 1,
+    unwatched: frozenset[str] = frozenset(),
+    **more: Any,
 ) -> PlayResult:
     interpreter = Interpreter(sys.executable, "/nowhere", **more)
-    player = Player(interpreter, PRELUDE, {OURS}, rounds=rounds, seconds=seconds)
+    player = Player(
+        interpreter, PRELUDE, {OURS}, rounds=rounds, seconds=seconds, unwatched=unwatched
+    )
     result = player.play(list(scenarios))
     player.close()
     return result
@@ -109,6 +115,15 @@ def test_a_report_belongs_to_the_scenario_it_was_written_in():
     assert (event["what"], event["scenario"], event["owner"]) == ("race", "racy", "package")
     assert event["places"] == ["bump (fast.c)", "peek (fast.c)"]
     assert event["report"].startswith("WARNING: ThreadSanitizer")
+
+
+def test_a_race_through_code_that_is_not_watched_is_not_held_against_the_package():
+    text = race((CALL, OTHER, BUMP), (PEEK,))
+    report = scenario("racy", f"os.write(2, {text!r}.encode())", threads=1, once=True)
+    report["iterations"] = 1
+    unwatched = frozenset({"_multidict.cpython-314t-x86_64-linux-gnu.so"})
+    (event,) = play(report, race=True, unwatched=unwatched).events
+    assert (event["what"], event["owner"]) == ("race", "unwatched")
 
 
 def test_without_time_everything_is_late():

@@ -20,7 +20,7 @@ CALLABLES = [f"foo.f{number}" for number in range(10)]
 SURFACE = {
     "prelude": ["foo"], "failed": {}, "callables": CALLABLES, "reached": CALLABLES, "fatal": [], "complete": True, "calls": [],
 }  # fmt: skip
-HEALTHY = {"racy_seen": True, "clean_silent": True}
+HEALTHY = {"racy_seen": True, "freed_seen": True, "clean_silent": True}
 
 
 def event(what: str = "race", **more: Any) -> dict[str, Any]:
@@ -77,8 +77,10 @@ def stopped(**facts: Any) -> Evidence:
 NOT_COMPILED = stopped(failure="a header is missing: x.h")
 NOT_INSTALLED = stopped(failure=None, preflight=HEALTHY, install="undefined symbol: x")
 NOT_LEARNT = stopped(failure=None, preflight=HEALTHY, install=None, surface=None)
-BLIND = {"racy_seen": False, "clean_silent": True}
-ALARMED = {"racy_seen": True, "clean_silent": False}
+BLIND = HEALTHY | {"racy_seen": False}
+FORGETFUL = HEALTHY | {"freed_seen": False}
+ALARMED = HEALTHY | {"clean_silent": False}
+OLD = {"racy_seen": True, "clean_silent": True}  # evidence of before freed memory was watched
 
 
 def judged(
@@ -122,6 +124,9 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (NOT_INSTALLED, exercise(), Verdict.UNPROVEN, ["WF610"]),
         (race(preflight=BLIND), exercise(), Verdict.UNDETERMINED, ["WF609"]),
         (race(preflight=ALARMED), exercise(), Verdict.UNDETERMINED, ["WF609"]),
+        (race(preflight=FORGETFUL), exercise(), Verdict.UNDETERMINED, ["WF609"]),
+        (race(preflight=OLD), exercise(), Verdict.COMPATIBLE, []),
+        (race(unwatched_dependencies=["propcache"]), exercise(), Verdict.COMPATIBLE, ["WF627"]),
         (untold(job_id("race:foo@debian-12")), exercise(), Verdict.UNDETERMINED, ["WF902"]),
         (race(), untold(job_id("exercise:foo@debian-12")), Verdict.UNDETERMINED, ["WF902"]),
         (race(races=[event()]), exercise(), Verdict.RACY, ["WF605"]),
