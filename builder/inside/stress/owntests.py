@@ -168,6 +168,7 @@ def race_tests(
     wheels: str,
     modules: set[str],
     asked: dict[str, Any],
+    unwatched: frozenset[str],
 ) -> dict[str, Any]:
     """Run the tests of an sdist in threads under a race detector.
 
@@ -177,6 +178,7 @@ def race_tests(
         wheels: as for `run_tests`.
         modules: file names of the distribution's extension modules.
         asked: as for `run_tests`.
+        unwatched: file names of native code that the detector does not watch.
 
     Returns:
         `ran`; where it is false, `why`; `seconds`, `passed` and `ended`; `lost` (tests whose reports did not arrive)
@@ -192,7 +194,7 @@ def race_tests(
         watched = runner.run_under_detector()
         seconds = round(time.monotonic() - began, 1)
 
-    races = _list_races(watched.reported, modules, scratch / _TOOLS)
+    races = _list_races(watched.reported, modules, scratch / _TOOLS, unwatched)
     passed = len(watched.run.outcomes.passed)
     lost = watched.lost
     shows_own_race = any(race["owner"] == "package" for race in races)
@@ -239,13 +241,16 @@ def _find_broken(alone: _TestRun, parallel: _TestRun) -> dict[str, str]:
     return broken
 
 
-def _list_races(reported: str, modules: set[str], tools: Path) -> list[dict[str, Any]]:
+def _list_races(
+    reported: str, modules: set[str], tools: Path, unwatched: frozenset[str]
+) -> list[dict[str, Any]]:
     """Return the races in what the detector wrote; empty where it wrote nothing.
 
     Args:
         reported: its reports, and what else was printed as errors.
         modules: file names of the distribution's extension modules.
         tools: where what the tests need is installed.
+        unwatched: as for `race_tests`.
     """
     races: list[dict[str, Any]] = []
     for report in reports.parse(reported):
@@ -253,7 +258,7 @@ def _list_races(reported: str, modules: set[str], tools: Path) -> list[dict[str,
             {
                 "what": "race",
                 "kind": report["kind"],
-                **reports.attribute(report, modules, (str(tools),)),
+                **reports.attribute(report, modules, (str(tools),), unwatched),
                 "report": report["text"][:_LONGEST_REPORT],
             }
         )

@@ -305,16 +305,16 @@ class Player:
             scenario: the scenario's id.
         """
         for report in reports.parse(text):
-            event = {
-                "what": "race",
-                "scenario": scenario,
-                "kind": report["kind"],
-                **reports.attribute(report, self._modules),
-                "report": report["text"][:_KEPT_REPORT],
-            }
-            if reports.is_unwatched(report, self._unwatched):
-                event["owner"] = "unwatched"
-            self._result.events.append(event)
+            attribution = reports.attribute(report, self._modules, unwatched=self._unwatched)
+            self._result.events.append(
+                {
+                    "what": "race",
+                    "scenario": scenario,
+                    "kind": report["kind"],
+                    **attribution,
+                    "report": report["text"][:_KEPT_REPORT],
+                }
+            )
 
 
 def adapt_for_sanitizer(scenario: Scenario) -> Scenario:

@@ -225,7 +225,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     prover = Prover(race, surface["prelude"], native, rounds=_PROVED_ROUNDS, deadline=deadline)
 
     known_places = {tuple(event["places"]) for event in races}
-    tests, races_of_tests = race_own_tests(request, race, native, known_places)
+    tests, races_of_tests = race_own_tests(request, race, native, known_places, unwatched_files)
     own_races = rank_events(filter(is_own, races), by_id)[:_MOST_LISTED]
     foreign_races = [event for event in (*races, *races_of_tests) if not is_own(event)]
 
@@ -436,6 +436,7 @@ def race_own_tests(
     race: Interpreter,
     native: set[str],
     known_places: set[tuple[str, ...]],
+    unwatched: frozenset[str],
 ) -> tuple[dict[str, Any] | None, list[Event]]:
     """Run the distribution's own tests under the sanitizer.
 
@@ -444,6 +445,7 @@ def race_own_tests(
         race: the interpreter with the sanitizer.
         native: file names of the distribution's extension modules.
         known_places: of races that the plan has shown.
+        unwatched: file names of native code that the sanitizer does not watch.
 
     Returns:
         What the tests came to, or None where none were asked for; and the races that only they showed, by place.
@@ -452,7 +454,7 @@ def race_own_tests(
         return None, []
 
     tested = owntests.race_tests(
-        race, request["python"], request["wheels"], native, request["tests"]
+        race, request["python"], request["wheels"], native, request["tests"], unwatched
     )
     new_races: dict[tuple[str, ...], Event] = {}
     for event in tested.pop("races"):

@@ -98,7 +98,7 @@ class Attribution(TypedDict):
     """Whose race a report is.
 
     Attributes:
-        owner: package, generator or interpreter.
+        owner: package, generator, interpreter or unwatched.
         places: the functions that race, sorted: of the nearest frame of the package in each stack, else of the top one.
         lines: where in them, sorted.
         locations: which line is in which function, the later access first.
@@ -209,7 +209,12 @@ def _describe_access(title: str) -> str:
     return title.strip().partition(" by ")[0].partition(" at ")[0].lower()
 
 
-def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) -> Attribution:
+def attribute(
+    report: Report,
+    modules: set[str],
+    folders: tuple[str, ...] = (),
+    unwatched: frozenset[str] = frozenset(),
+) -> Attribution:
     """Say whose fault a report is, and which functions it is about.
 
     Each stack (an access to memory, with the calls that led to it) has one frame that stands for it: the innermost one
@@ -220,9 +225,10 @@ def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) 
         report: what `parse` gave.
         modules: file names of the package's extension modules, by which its frames are known.
         folders: where else code is, besides `_INSTALLED_FOLDERS`, that was installed before the package ran.
+        unwatched: file names of native code, of the package or of what it needs, that the sanitizer does not watch.
 
     Returns:
-        `owner` (who is at fault: `package`, `generator` of code, or `interpreter`), `places` (functions and files),
+        `owner` (who is at fault: `package`, `generator` of code, `interpreter` or `unwatched` code), `places` (functions and files),
         `lines` and `locations` (path, line, function), `freed` and `lock_free`: see Attribution.
     """
     known_folders = (*_INSTALLED_FOLDERS, *(f"{folder}/" for folder in folders))
@@ -247,6 +253,8 @@ def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) 
         frames_at_fault, owner = package_frames, "package"
     else:
         frames_at_fault, owner = access_frames, _choose_owner(owners)
+    if _is_unwatched(report, unwatched):
+        owner = "unwatched"
 
     # `lines` has one line for each access, also where `places` and `locations` have more frames, as for locks.
     return {
@@ -259,7 +267,7 @@ def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) 
     }
 
 
-def is_unwatched(report: Report, unwatched: frozenset[str]) -> bool:
+def _is_unwatched(report: Report, unwatched: frozenset[str]) -> bool:
     """Return whether the interpreter made one access of a report for native code that the sanitizer does not watch.
 
     What such code locks is not seen, so that the accesses may be ordered all the same. Code that makes an access of
