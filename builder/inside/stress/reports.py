@@ -228,7 +228,7 @@ def attribute(
         unwatched: file names of native code, of the package or of what it needs, that the sanitizer does not watch.
 
     Returns:
-        `owner` (who is at fault: `package`, `generator` of code, `interpreter` or `unwatched` code), `places` (functions
+        `owner` (who is at fault: `package`, `generator` of code, `interpreter`, `unwatched` code), `places` (functions
         and files), `lines` and `locations` (path, line, function), `freed` and `lock_free`: see Attribution.
     """
     known_folders = (*_INSTALLED_FOLDERS, *(f"{folder}/" for folder in folders))
