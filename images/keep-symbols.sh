@@ -24,8 +24,8 @@ esac
 for argument; do
   shift
   case $name:$argument in
-    wheelfarm-*:-s | wheelfarm-*:-g0 | wheelfarm-*:-ggdb0) ;;
-    # However a build asks for it (-Wl,-s, -Xlinker, a file of options), it comes to the linker.
+    wheelfarm-*:-g0 | wheelfarm-*:-ggdb0) ;;
+    # However a build asks a compiler for it (-s, -Wl,-s, -Xlinker -s, a file of options), it comes to the linker.
     ld*:-s | ld*:-S | ld*:-x | ld*:-X) ;;
     ld*:-strip-all | ld*:-strip-debug | ld*:-discard-all | ld*:-discard-locals) ;;
     ld*:--strip-all | ld*:--strip-debug | ld*:--discard-all | ld*:--discard-locals) ;;

@@ -31,15 +31,9 @@ _NO_MODULE = "<null>"  # code that is in no file at all
 _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
 _SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
-_FREEING = (
-    "free",
-    "realloc",
-    "operator delete",
-    "operator delete[]",
-    "munmap",
-    "mi_free",
-    "mi_tsan_note_freed",  # of the race interpreter alone: images/freed-memory.patch
-)
+_FREEING = ("free", "realloc", "operator delete", "operator delete[]", "munmap", "mi_free")
+"""Functions that give memory back. That of Python objects is `mi_free`: images/freed-memory.patch makes it an access."""
+
 _GENERATED = (
     "__Pyx_",
     "__pyx_tp_new",
