@@ -32,7 +32,7 @@ _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
 _SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
 _FREEING = ("free", "realloc", "operator delete", "operator delete[]", "munmap", "mi_free")
-"""Functions that give memory back. That of Python objects is `mi_free`: images/freed-memory.patch makes it an access."""
+"""Functions that give memory back. Of objects it is `mi_free`: images/freed-memory.patch makes it a write."""
 
 _GENERATED = (
     "__Pyx_",

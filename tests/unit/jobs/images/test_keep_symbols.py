@@ -49,7 +49,9 @@ def test_a_linker_is_not_asked_to_strip(program: Path, name: str):
 
 
 def test_a_compiler_keeps_what_it_knows_of_lines(program: Path):
-    called, *arguments = call(program, "wheelfarm-clang++", "-g", "-g0", "-DX=a b", "-Xlinker", "-s")
+    called, *arguments = call(
+        program, "wheelfarm-clang++", "-g", "-g0", "-DX=a b", "-Xlinker", "-s"
+    )
     assert called.endswith("/opt/race/compilers/clang++")
     assert arguments == ["-B/opt/race/linkers", "-g", "-DX=a b", "-Xlinker", "-s"]
 
