@@ -108,13 +108,13 @@ def _accepting_abis(wheel: CheckedWheel, abis: Sequence[Abi]) -> list[Abi]:
     return [abi for abi in abis if abi.name in wheel.abis]
 
 
-def _is_loadable(wheel: CheckedWheel) -> bool:
+def is_loadable(wheel: CheckedWheel) -> bool:
     """Return whether some interpreter of the farm accepts the wheel, and it is neither damaged nor unsafe."""
     is_broken = any(finding.code in _BROKEN_CODES for finding in wheel.findings)
     return bool(wheel.abis) and not is_broken
 
 
-def _add_to_store(wheel: CheckedWheel, store: Store) -> LocalWheel:
+def add_to_store(wheel: CheckedWheel, store: Store) -> LocalWheel:
     """Copy a wheel into the store, and return it with its requirements. The wheel must have been read."""
     name, version, _, _ = parse_wheel_filename(wheel.filename)
     assert wheel.facts is not None, "what has an interpreter was read"
@@ -153,8 +153,8 @@ def _plan_wheels(
     """
     local_wheels: dict[int, LocalWheel] = {}
     for number, wheel in enumerate(checked):
-        if _is_loadable(wheel):
-            local_wheels[number] = _add_to_store(wheel, environment.store)
+        if is_loadable(wheel):
+            local_wheels[number] = add_to_store(wheel, environment.store)
 
     release = catalog.load().releases[environment.abis[0].release]
     index = Index(host.index_settings(), environment.store)
@@ -209,11 +209,11 @@ def _plan_wheel(
             continue
 
         base_label = label
-        prebuilt = _make_prebuilt(wheel, base_label, required_wheels)
+        prebuilt = make_prebuilt(wheel, base_label, required_wheels)
         # On another base the requirements may be other wheels, which must not share job ids with these.
         if any(prebuilt_by_id.get(job.id, job) != job for job in prebuilt):
             base_label = f"{label}+{base.name}"
-            prebuilt = _make_prebuilt(wheel, base_label, required_wheels)
+            prebuilt = make_prebuilt(wheel, base_label, required_wheels)
         prebuilt_by_id |= {job.id: job for job in prebuilt}
 
         required_names = tuple(job.name for job in prebuilt[1:])  # the first is the wheel itself
@@ -230,7 +230,7 @@ def _plan_wheel(
     return _WheelPlan(loads=tuple(loads), prebuilt=prebuilt_by_id, skipped=tuple(skipped))
 
 
-def _make_prebuilt(
+def make_prebuilt(
     wheel: LocalWheel, label: str, needed: Mapping[Abi, WheelFiles]
 ) -> list[Prebuilt]:
     """Return jobs that stand in for the builds of a wheel and of the wheels that it requires, the wheel itself first.

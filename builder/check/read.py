@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Base
     from builder.evidence.audit import WheelFacts
     from builder.evidence.load import AbiLoad
+    from builder.judge.threads import ThreadCoverage
     from builder.sources.client import Index
     from builder.sources.index_file import IndexFile
     from builder.store.store import Store
@@ -74,6 +75,23 @@ class SkippedLoad:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ThreadTrial:
+    """What came of putting a wheel under threads.
+
+    Attributes:
+        abi: the free-threaded interpreter; empty where it was not tried.
+        base: where it was tried; empty where it was not.
+        coverage: how much of its native code threads called; None without a result.
+        reason: why there is no result; empty where there is one.
+    """
+
+    abi: str = ""
+    base: str = ""
+    coverage: ThreadCoverage | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CheckedWheel:
     """A wheel with the findings about it.
 
@@ -86,6 +104,7 @@ class CheckedWheel:
         bases: the bases that it claims to run on.
         loaded: results of loading it; empty if it was only read.
         not_loaded: claimed bases and interpreters on which it was not loaded.
+        threads: what came of putting it under threads; None where that was not asked for.
     """
 
     path: Path
@@ -96,6 +115,7 @@ class CheckedWheel:
     bases: tuple[str, ...]
     loaded: tuple[LoadResult, ...] = ()
     not_loaded: tuple[SkippedLoad, ...] = ()
+    threads: ThreadTrial | None = None
 
     @property
     def filename(self) -> str:

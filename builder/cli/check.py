@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from builder.cli.options import MATRIX, JsonOption
+from builder.cli.options import MATRIX, EffortOption, JsonOption
 from builder.cli.output import console, error_console, print_json_text
 from builder.cli.signals import stop_on_signals
+from builder.config.effort import EFFORTS, EffortLevel
 from builder.errors import EngineMissingError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from builder.check.load import LoadEnvironment
     from builder.check.read import CheckedWheel
+    from builder.check.threads import Sdists, ThreadSettings
     from builder.config.catalog import Abi, Base
+    from builder.config.matrix import Package
+    from builder.engine.client import Engine
     from builder.store.store import Store
 
 EXAMPLES = (
@@ -31,7 +36,10 @@ EXAMPLES = (
 def check(
     wheels: Annotated[
         list[str],
-        typer.Argument(metavar="WHEEL...", help="Wheel files; with --upstream, NAME==VERSION."),
+        typer.Argument(
+            metavar="WHEEL...",
+            help="Wheel files, with --threads sdists as well; with --upstream, NAME==VERSION.",
+        ),
     ],
     upstream: Annotated[
         bool, typer.Option("--upstream", help="Download the release's own wheels from the index.")
@@ -62,6 +70,15 @@ def check(
             show_default="not kept",
         ),
     ] = None,
+    threads: Annotated[
+        bool,
+        typer.Option(
+            "--threads",
+            help="Let threads call the native code of wheels for a free-threaded interpreter as well; "
+            "with the race detector where the sdist is named too, or the release is upstream's.",
+        ),
+    ] = False,
+    effort: EffortOption = EffortLevel.QUICK,
     as_json: JsonOption = False,
 ) -> None:
     """Check wheels built elsewhere: inspect the files, and import them on every base they claim to support.
@@ -69,15 +86,30 @@ def check(
     Exits with the code of the worst finding: 0 none or info, 6 a warning, 1 an error; 3 if --load was not possible.
     """
     from builder.check.read import worst_exit_code
+    from builder.check.threads import ThreadSettings
     from builder.store.store import Store
 
-    bases, abis = _select_targets(matrix)
+    if threads and load is False:
+        raise typer.BadParameter("--static only reads the files, so --threads cannot go with it")
+    if threads and effort is EffortLevel.NONE:
+        raise typer.BadParameter("--threads needs an effort: quick, standard or deep")
+
+    # Threads are tried in containers, so they insist on an engine as --load does.
+    load = True if threads else load
+    bases, abis, packages = _select_targets(matrix)
     with (
         tempfile.TemporaryDirectory(prefix="wheelfarm-") as folder,
         Store(Path(folder) / "wheelhouse") as store,
     ):
-        paths = _find_wheels(wheels, Path(folder), store, upstream=upstream)
+        names = wheels
+        if threads and not upstream:
+            names = [name for name in wheels if not _is_sdist(name)]
+        paths = _find_wheels(names, Path(folder), store, upstream=upstream)
         checked = _check_wheels(paths, bases, abis, store, load=load)
+        if threads:
+            sdists = _find_sdists(wheels, store, upstream=upstream)
+            settings = ThreadSettings(effort=EFFORTS[effort], sdists=sdists, packages=packages)
+            checked = _try_threads(checked, settings, bases, abis, store)
         checked = _keep_logs(checked, store, logs)
 
     _print_checked(checked, is_static=load is False, as_json=as_json)
@@ -91,10 +123,12 @@ def check(
     raise typer.Exit(code)
 
 
-def _select_targets(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
-    """Return the bases and ABIs to check wheels for.
+def _select_targets(
+    matrix: Path,
+) -> tuple[tuple[Base, ...], tuple[Abi, ...], Mapping[str, Package]]:
+    """Return the bases and ABIs to check wheels for, and settings of packages.
 
-    These are those of the matrix; without such a file, all enabled bases and all ABIs that the farm knows.
+    These are those of the matrix; without such a file, all enabled bases and all ABIs of the farm, and no settings.
     """
     from builder.config import catalog
     from builder.config import matrix as matrices
@@ -102,12 +136,60 @@ def _select_targets(matrix: Path) -> tuple[tuple[Base, ...], tuple[Abi, ...]]:
     catalog_tables = catalog.load()
     if not matrix.is_file():
         enabled = tuple(base for base in catalog_tables.bases.values() if base.enabled)
-        return enabled, tuple(catalog_tables.abis.values())
+        return enabled, tuple(catalog_tables.abis.values()), {}
 
     loaded = matrices.load(matrix)
     bases = tuple(catalog_tables.bases[name] for name in loaded.bases)
     abis = tuple(catalog_tables.abis[name] for name in loaded.abis)
-    return bases, abis
+    return bases, abis, loaded.packages
+
+
+def _is_sdist(name: str) -> bool:
+    """Return whether a file's name is an sdist's: what wheels are made of, and no wheel to check."""
+    return name.endswith((".tar.gz", ".zip"))
+
+
+def _find_sdists(names: Sequence[str], store: Store, *, upstream: bool) -> Sdists:
+    """Return the sdists that the race detector may compile: the named files, or those of upstream's releases."""
+    from builder.check import threads
+
+    if upstream:
+        return threads.download_sdists(names, store)
+    return threads.read_sdists([Path(name) for name in names if _is_sdist(name)], store)
+
+
+def _try_threads(
+    checked: list[CheckedWheel],
+    settings: ThreadSettings,
+    bases: Sequence[Base],
+    abis: Sequence[Abi],
+    store: Store,
+) -> list[CheckedWheel]:
+    """Let threads call the native code of wheels, and return the wheels with what that showed."""
+    from builder.check import threads
+    from builder.engine import connection
+    from builder.report.terminal import progress
+
+    engine = connection.connect(store.farm_id)
+    environment = _make_environment(bases, abis, engine, store)
+    stop = stop_on_signals(error_console)
+    with progress.make_observer(error_console) as observer:
+        return threads.try_threads(checked, settings, environment, observer, stop)
+
+
+def _make_environment(
+    bases: Sequence[Base], abis: Sequence[Abi], engine: Engine, store: Store
+) -> LoadEnvironment:
+    from builder.check.load import LoadEnvironment
+    from builder.plan import resources
+
+    return LoadEnvironment(
+        bases=tuple(bases),
+        abis=tuple(abis),
+        engine=engine,
+        store=store,
+        resources=resources.host_resources(),
+    )
 
 
 def _find_wheels(names: Sequence[str], folder: Path, store: Store, *, upstream: bool) -> list[Path]:
@@ -173,7 +255,6 @@ def _load_wheels(
     """
     from builder.check import load as loading
     from builder.engine import connection
-    from builder.plan import resources
     from builder.report.terminal import progress
 
     try:
@@ -194,13 +275,7 @@ def _load_wheels(
             for wheel in checked
         ]
 
-    environment = loading.LoadEnvironment(
-        bases=tuple(bases),
-        abis=tuple(abis),
-        engine=engine,
-        store=store,
-        resources=resources.host_resources(),
-    )
+    environment = _make_environment(bases, abis, engine, store)
     stop = stop_on_signals(error_console)
     with progress.make_observer(error_console) as observer:
         return loading.load_wheels(checked, environment, observer, stop)

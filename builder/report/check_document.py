@@ -9,8 +9,10 @@ from pydantic import JsonValue
 from builder.report.document import (
     CleanLine,
     CleanText,
+    ExercisedPart,
     LocationPart,
     Part,
+    exercised_part,
     location_parts,
     schema_of,
 )
@@ -19,7 +21,7 @@ from builder.verdicts import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from builder.check.read import CheckedWheel, LoadResult, SkippedLoad
+    from builder.check.read import CheckedWheel, LoadResult, SkippedLoad, ThreadTrial
     from builder.judge.findings import Finding
 
 SCHEMA_VERSION = 1
@@ -81,6 +83,22 @@ class NotLoadedPart(Part):
     reason: CleanText
 
 
+class ThreadsPart(Part):
+    """What came of putting it under threads."""
+
+    abi: str
+    """The free-threaded interpreter; empty where it was not tried."""
+
+    base: str
+    """Where it was tried; empty where it was not."""
+
+    exercised: ExercisedPart | None
+    """How much of its native code threads called; null without a result."""
+
+    reason: CleanText
+    """Why there is no result; empty where there is one."""
+
+
 class CheckedPart(Part):
     """One wheel."""
 
@@ -106,6 +124,9 @@ class CheckedPart(Part):
 
     loaded: list[LoadedPart]
     not_loaded: list[NotLoadedPart]
+
+    threads: ThreadsPart | None
+    """Null where `--threads` did not ask for it."""
 
 
 class CheckDocument(Part):
@@ -153,6 +174,7 @@ def _wheel_part(wheel: CheckedWheel) -> CheckedPart:
         facts=facts,
         loaded=[_loaded_part(load) for load in wheel.loaded],
         not_loaded=[_not_loaded_part(load) for load in wheel.not_loaded],
+        threads=_threads_part(wheel.threads),
     )
 
 
@@ -163,6 +185,14 @@ def _loaded_part(load: LoadResult) -> LoadedPart:
 
 def _not_loaded_part(load: SkippedLoad) -> NotLoadedPart:
     return NotLoadedPart(abi=load.abi, base=load.base, reason=load.reason)
+
+
+def _threads_part(trial: ThreadTrial | None) -> ThreadsPart | None:
+    if trial is None:
+        return None
+
+    exercised = None if trial.coverage is None else exercised_part(trial.coverage)
+    return ThreadsPart(abi=trial.abi, base=trial.base, exercised=exercised, reason=trial.reason)
 
 
 def _finding_part(finding: Finding) -> CheckedFindingPart:

@@ -490,7 +490,7 @@ def _abi_part(judgement: Judgement) -> AbiPart:
         wheels=[_wheel_part(wheel) for wheel in judgement.wheels],
         loaded_on=list(judgement.loaded_on),
         on=dict(judgement.base_outcomes),
-        exercised=_exercised_part(judgement.coverage),
+        exercised=exercised_part(judgement.coverage),
         findings=findings,
     )
 
@@ -507,7 +507,7 @@ def _wheel_part(wheel: Wheel) -> WheelPart:
     )
 
 
-def _exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
+def exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
     """Return how much native code the thread tests exercised, and how likely they miss a rare race."""
     return ExercisedPart(
         native_callables=coverage.callables,

@@ -131,6 +131,24 @@ def test_taking_one_lock_away_turns_the_verdict(done: Workshop):
     assert verdict in {"racy", "thread-unsafe"}, ended.stderr
 
 
+def test_a_wheel_built_elsewhere_is_put_under_threads_by_check(done: Workshop):
+    wheel = next((done.wheelhouse / "quarantine").rglob("hexview-1.0-cp314-cp314t-*.whl"))
+    sdist = done.root / "hexview-1.0.tar.gz"
+    command = [
+        sys.executable, "-m", "builder", "check", str(wheel), str(sdist), "--threads", "--effort", "quick",
+        "--matrix", str(done.root / "matrix.toml"), "--json",
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    (checked,) = json.loads(ended.stdout)["wheels"]
+
+    trial = checked["threads"]
+    assert (trial["abi"], trial["base"], trial["reason"]) == ("cp314t", "debian-12", "")
+    assert trial["exercised"]["race_detector"]
+    assert trial["exercised"]["under_threads"] > 0
+    assert "WF605" in {finding["code"] for finding in checked["findings"]}
+    assert ended.returncode == 1, ended.stderr
+
+
 def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Path):
     image = image_of(done, role_image_id("race", "debian-12"))
     task = Task(

@@ -114,6 +114,7 @@ def _make_table(wheel: CheckedWheel) -> Table:
         ("components", _describe_components(facts)),
         ("loaded", _describe_loads(wheel)),
         ("not loaded", _describe_gaps(wheel)),
+        ("threads", _describe_threads(wheel)),
     )
     for label, texts in topics:
         for text in texts:
@@ -274,6 +275,22 @@ def _describe_gaps(wheel: CheckedWheel) -> list[str]:
         rows.append(f"{', '.join(targets)}: {reason}")
 
     return rows
+
+
+def _describe_threads(wheel: CheckedWheel) -> list[str]:
+    """Return how much of its native code threads called, or why they did not; nothing where it was not asked for."""
+    trial = wheel.threads
+    if trial is None:
+        return []
+    if trial.coverage is None:
+        return [f"not tried: {trial.reason}"]
+
+    coverage = trial.coverage
+    detector = "with the race detector" if coverage.detector else "without the race detector"
+    reach = f"{coverage.under_threads} of {coverage.callables} native callables"
+    return [
+        f"{trial.abi} on {trial.base}: {reach}, {coverage.pairs} pairs on one object, {detector}"
+    ]
 
 
 def _summarize(checked: Sequence[CheckedWheel]) -> Text:

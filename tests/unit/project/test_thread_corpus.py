@@ -15,6 +15,7 @@ from tests.corpus import THREADS, make_sdist
 
 LABELS = Path(__file__).parents[3] / "benchmarks/corpus.tsv"
 PACKAGES = sorted(folder.name for folder in THREADS.iterdir() if folder.is_dir())
+VERDICTS = {"compatible", "distinct", "racy", "thread-unsafe", "gil-required"}
 TELLTALE = re.compile(
     r"\b(data )?rac(e|es|y)\b|\bunsafe\b|\bbugs?\b|\bbuggy\b|thread[- ]?safe|\bguarded\b|\bunguarded\b|\bunlocked\b"
     r"|deadlock|\bGIL\b(?!_)|concurren|\bfault|\bnot safe\b|\bcorrupt|lock missing|missing lock",
@@ -43,9 +44,7 @@ def test_every_package_has_one_label_and_the_reverse():
 def test_labels_are_complete():
     for row in _labels():
         assert None not in row, row["package"]
-        assert row["expect_cp314t"] in {"thread-unsafe", "racy", "gil-required", "compatible"}, row[
-            "package"
-        ]
+        assert row["expect_cp314t"] in VERDICTS, row["package"]
         assert row["language"] in {"C", "C++", "Cython"}
         assert row["note"]
         assert bool(row["fault"]) == (row["expect_cp314t"] != "compatible"), row["package"]

@@ -1,0 +1,1 @@
+"""The corpus of packages with known threading faults, for detectors other than wheelfarm."""

@@ -1,0 +1,79 @@
+"""The packages and releases that are measured, with what is known of them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+SETS = ("corpus", "releases")
+
+SAFE = "compatible"
+"""What is expected of a package without a fault."""
+
+GIL = "gil-required"
+
+_TABLES = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Label:
+    """What is known of one package, or of one release of it.
+
+    Attributes:
+        package: its name.
+        version: the release; empty where there is one.
+        expected: the verdict on cp314t.
+        fault: its kind, such as `static-counter`; empty for a package without one, and for releases.
+        functions: native functions, or Python names, of which a finding has to name one; empty where none is known.
+    """
+
+    package: str
+    version: str
+    expected: str
+    fault: str
+    functions: tuple[str, ...]
+
+    @property
+    def is_faulty(self) -> bool:
+        return self.expected != SAFE
+
+
+def read_labels(name: str, only: list[str]) -> list[Label]:
+    """Return the labels of a set.
+
+    Args:
+        name: of the set, which is the table's.
+        only: packages to keep; empty for all.
+    """
+    labels: list[Label] = []
+    with (_TABLES / f"{name}.tsv").open(newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if only and row["package"] not in only:
+                continue
+
+            functions = (row.get("function") or "").split(",")
+            label = Label(
+                package=row["package"],
+                version=row.get("version") or "",
+                expected=row["expect_cp314t"],
+                fault=row.get("fault") or "",
+                functions=tuple(function.strip() for function in functions if function.strip()),
+            )
+            labels.append(label)
+
+    return labels
+
+
+def split_into_batches(labels: list[Label]) -> list[list[Label]]:
+    """Return the labels in lists that have each package once: a matrix for each."""
+    batches: list[list[Label]] = []
+    for label in labels:
+        for batch in batches:
+            if all(label.package != other.package for other in batch):
+                batch.append(label)
+                break
+        else:
+            batches.append([label])
+
+    return batches
