@@ -134,6 +134,7 @@ FindingCode: TypeAlias = Literal[
     "WF623",  # native code not watched by the race detector
     "WF624",  # data race in generated code
     "WF625",  # crash or hang in a single thread too
+    "WF627",  # native dependencies not watched by the race detector
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry
