@@ -274,8 +274,9 @@ def _is_unwatched(report: Report, unwatched: frozenset[str]) -> bool:
     for access in report["stacks"][:2]:
         callers = itertools.dropwhile(_is_of_interpreter, access["frames"][:_MOST_FRAMES])
         nearest = next(callers, None)
-        is_caller = nearest is not None and nearest is not access["frames"][0]
-        if is_caller and nearest["module"] in unwatched:
+        if nearest is None or nearest is access["frames"][0]:
+            continue
+        if nearest["module"] in unwatched:
             return True
 
     return False
