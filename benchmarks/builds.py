@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder import host
 from builder.config import catalog
 from builder.engine import connection
 from builder.engine.client import Engine
+from builder.host import settings as host
 from builder.jobs.images.ids import role_image_id
 from builder.sources.client import Index
 from builder.store.hashing import digest

@@ -18,10 +18,10 @@ from typing import Any
 
 from packaging.version import Version
 
-from builder import host
 from builder.config import catalog, matrix
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
+from builder.host import settings as host
 from builder.jobs.job import hash_key_parts as asked_with
 from builder.plan import graph as plan
 from builder.sources import Source

@@ -26,6 +26,7 @@ class Label:
         expected: the verdict on cp314t.
         fault: its kind, such as `static-counter`; empty for a package without one, and for releases.
         functions: native functions, or Python names, of which a finding has to name one; empty where none is known.
+        apt: system packages that its build needs.
     """
 
     package: str
@@ -33,6 +34,7 @@ class Label:
     expected: str
     fault: str
     functions: tuple[str, ...]
+    apt: tuple[str, ...] = ()
 
     @property
     def is_faulty(self) -> bool:
@@ -52,17 +54,23 @@ def read_labels(name: str, only: list[str]) -> list[Label]:
             if only and row["package"] not in only:
                 continue
 
-            functions = (row.get("function") or "").split(",")
             label = Label(
                 package=row["package"],
                 version=row.get("version") or "",
                 expected=row["expect_cp314t"],
                 fault=row.get("fault") or "",
-                functions=tuple(function.strip() for function in functions if function.strip()),
+                functions=_split_cell(row.get("function")),
+                apt=_split_cell(row.get("apt")),
             )
             labels.append(label)
 
     return labels
+
+
+def _split_cell(cell: str | None) -> tuple[str, ...]:
+    """Return the names in a cell, which commas part; none where the table lacks the column."""
+    names = (cell or "").split(",")
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def split_into_batches(labels: list[Label]) -> list[list[Label]]:

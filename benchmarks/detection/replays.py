@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.detection.labels import SAFE, Label
+from benchmarks.detection.labels import SAFE, Label, split_into_batches
 from benchmarks.detection.runs import BLAMED
 
 if TYPE_CHECKING:
@@ -28,14 +28,17 @@ def compare_releases(labels: list[Label], folder: Path) -> list[dict[str, Any]]:
 
     Args:
         labels: of releases.
-        folder: of the run; the first of a package's releases, which is the one with the fault, is in its folder `0`.
+        folder: of the run; each batch of the labels has a folder in it, by its number.
 
     Returns:
         For each replay `package`, `version`, `found_in`, `replay` (the finding's id; None where there is no program),
         `shown`, `runs` and `what`.
     """
     rows: list[dict[str, Any]] = []
-    place = folder / "0"
+    places: dict[Label, Path] = {}
+    for number, batch in enumerate(split_into_batches(labels)):
+        places |= dict.fromkeys(batch, folder / str(number))
+
     for broken in labels:
         if broken.expected not in BLAMED:
             continue
@@ -45,6 +48,7 @@ def compare_releases(labels: list[Label], folder: Path) -> list[dict[str, Any]]:
             if label.package == broken.package and label.expected == SAFE:
                 mended.append(label.version)
 
+        place = places[broken]
         replay = find_best_replay(place / "wheelhouse", broken.package)
         for version in (broken.version, *mended):
             row: dict[str, Any] = {

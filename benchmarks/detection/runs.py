@@ -59,7 +59,7 @@ def examine(name: str, labels: list[Label], folder: Path, effort: str) -> list[P
     for number, batch in enumerate(split_into_batches(labels)):
         place = folder / str(number)
         place.mkdir(parents=True, exist_ok=True)
-        tables = [_render_table(name, label, place) for label in batch]
+        tables = [render_table(name, label, place) for label in batch]
         matrix = place / "matrix.toml"
         matrix.write_text(_FARM + "".join(tables))
         wheelhouse = place / "wheelhouse"
@@ -69,10 +69,11 @@ def examine(name: str, labels: list[Label], folder: Path, effort: str) -> list[P
     return packages
 
 
-def _render_table(name: str, label: Label, place: Path) -> str:
+def render_table(name: str, label: Label, place: Path) -> str:
     """Return the matrix's table for a label; a package of the corpus is packed beside the matrix."""
     if name == "releases":
-        return f'[packages.{label.package}]\nversion = "=={label.version}"\n'
+        apt = json.dumps(label.apt)
+        return f'[packages.{label.package}]\nversion = "=={label.version}"\napt = {apt}\n'
 
     sdist = make_sdist(label.package, place)
     return f'[packages.{label.package}]\nsdist = "{sdist.name}"\n'

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from builder import host
 from builder.check.companions import LocalWheel, MissingRequirementError, RuntimeRequirements
 from builder.check.read import CheckedWheel, LoadResult, SkippedLoad, sort_findings
 from builder.config import catalog
 from builder.evidence.load import LoadFacts
 from builder.execute import LocalExecutor
 from builder.execute.guardian import clean_up_containers
+from builder.host import settings as host
 from builder.jobs.load import Load
 from builder.jobs.prebuilt import Prebuilt
 from builder.judge.loads import judge_load

@@ -311,7 +311,7 @@ def download_upstream_wheels(requirement: str, folder: Path, store: Store) -> li
     Raises:
         NoWheelError: the text is not NAME==VERSION, or the index has no such wheel or does not answer.
     """
-    from builder import host
+    from builder.host import settings as host
     from builder.sources.client import Index
     from builder.sources.errors import ANSWER_ERRORS
 

@@ -15,7 +15,6 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from builder import host
 from builder.check.companions import MissingRequirementError, RuntimeRequirements
 from builder.check.load import LoadEnvironment, add_to_store, is_loadable, make_prebuilt
 from builder.check.read import CheckedWheel, NoWheelError, ThreadTrial, sort_findings
@@ -25,6 +24,7 @@ from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.race import RaceFacts
 from builder.execute import LocalExecutor
 from builder.execute.guardian import clean_up_containers
+from builder.host import settings as host
 from builder.jobs.audit import Audit
 from builder.jobs.build.build import Build
 from builder.jobs.images.interpreters import RaceInterpreter

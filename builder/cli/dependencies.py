@@ -101,10 +101,10 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     What the file leaves open is resolved for CPython 3.14 from metadata alone; no code of a package is run.
     """
-    from builder import host
     from builder.config import edit
     from builder.config.cool_down import CoolDown
     from builder.dependencies import files, resolve, select
+    from builder.host import settings as host
     from builder.report.command_documents import AddDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index
@@ -172,8 +172,8 @@ def survey(
 
     Reads the package index; builds nothing.
     """
-    from builder import host
     from builder.dependencies import files, gather, resolve
+    from builder.host import settings as host
     from builder.report.command_documents import SurveyDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index

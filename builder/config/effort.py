@@ -33,6 +33,8 @@ class Effort:
     """Most time under the race detector, in seconds."""
     plain_s: float
     """Most time with the plain interpreter, in seconds."""
+    amplify_s: float
+    """Most time to run own tests and examples and let threads make the native calls they make, in seconds, twice."""
     tests_s: float
     """Most time for a package's own tests, once alone and once in threads, in seconds each; 0 for not at all."""
     iterations: int
@@ -59,6 +61,7 @@ EFFORTS = {
         learn_s=5,
         race_s=12,
         plain_s=8,
+        amplify_s=5,
         tests_s=0,
         iterations=1,
         proofs=1,
@@ -71,6 +74,7 @@ EFFORTS = {
         learn_s=8,
         race_s=30,
         plain_s=12,
+        amplify_s=15,
         tests_s=45,
         iterations=2,
         proofs=3,
@@ -83,6 +87,7 @@ EFFORTS = {
         learn_s=40,
         race_s=600,
         plain_s=240,
+        amplify_s=120,
         tests_s=600,
         iterations=8,
         proofs=12,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from builder import host
 from builder.engine import archives, cleanup
 from builder.engine.labels import LABEL
 from builder.errors import InfrastructureError, Interrupted
+from builder.host import settings as host
 
 if TYPE_CHECKING:
     import threading

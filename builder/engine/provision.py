@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import host
 from builder.engine import connection
 from builder.errors import EngineMissingError
+from builder.host import settings as host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -62,6 +62,9 @@ class FailedCall(Model):
     index: str = ""
     """Address of the index proxy."""
 
+    lacking: Many[str] = ()
+    """Rust toolchains that were wanted and not had: what was asked, and what it answered."""
+
 
 Origin = Literal["built", "upstream"]
 """Where a wheel is from: the farm built it, or the project released it and the farm took it as it is."""
@@ -161,6 +164,9 @@ class BuildFacts(Facts):
 
     asked: Many[str] = ()
     """Hosts it asked for that no build reaches."""
+
+    rust: str = ""
+    """The Rust it was built with, such as `1.90.0`, where that is not the base's own; `fetched` has its files."""
 
     rebuilt: dict[str, Many[str]] = Field(default_factory=dict)
     """Where the same key was built before: by wheel, the members that came out otherwise. The executor adds it."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from builder.evidence.base import Facts, Many, Model
 from builder.evidence.build import FetchedFile
-from builder.evidence.race import Harm, Interference
+from builder.evidence.race import Amplified, Harm, Interference
 
 _TESTED = (
     "seconds", "alone", "parallel", "threads", "single", "uncollected", "baseline_failures", "crash", "crash_stack",
@@ -104,6 +104,9 @@ class ExerciseResult(Facts):
 
     interference: Many[Interference] = ()
     """What shows that the package interfered."""
+
+    amplified: Amplified | None = None
+    """What came of amplifying its own tests and examples; None where that was not done."""
 
     own_tests: OwnTests | None = None
     """What its own tests showed; None where they were not run."""

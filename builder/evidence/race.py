@@ -58,7 +58,9 @@ class Scenario(Model):
     observe: Many[str]
     """Expressions that show the subject's state."""
 
-    sharing: Literal["shared", "private", "fresh", "series"]
+    sharing: Literal[
+        "shared", "private", "fresh", "series", "separate", "distinct", "argument", "component"
+    ]
     """Who gets which subject: builder/inside/stress/harness.py says what each means."""
 
     iterations: int
@@ -72,6 +74,10 @@ class Scenario(Model):
 
     once: bool = False
     """Whether it shows something only the first time in a process."""
+
+    source: str = ""
+    """The test or example that makes these calls; empty where none does. Of the kind `live`, what it has at that moment
+    can be made by no expression."""
 
 
 class Variants(Model):
@@ -236,6 +242,9 @@ class Surface(Model):
     reached: Many[str]
     """Those that could be called alone."""
 
+    stateful: int | None = None
+    """How many of its native callables work on an object; None in older evidence."""
+
     fatal: Many[str]
     """Calls that ended an attempt to learn, alone and in one thread."""
 
@@ -271,6 +280,25 @@ class OwnTestsRace(Model):
     """What came that the program which runs the tests did not write; empty where there is nothing."""
 
 
+class Amplified(Model):
+    """What came of forking at the native calls of own tests and examples, and of letting threads make them."""
+
+    trials: int
+    """Calls that threads of a forked process made."""
+
+    callables: int
+    """Native callables that tests and examples called."""
+
+    returned: int
+    """Those that returned in several threads, on one object or without any."""
+
+    pairs: int
+    """Pairs of callables that did so at the same time on one object."""
+
+    seconds: float
+    """How long it took."""
+
+
 class Kit(Model):
     """What the package's own tests need."""
 
@@ -302,11 +330,14 @@ class RaceResult(Facts):
     late: int = 0
     """How many there was no time for."""
 
+    kinds: dict[str, Ran] = Field(default_factory=dict)
+    """Of each kind of scenario, how many there are and how many came to their end; empty in older evidence."""
+
     gil: bool = False
     """Whether the GIL was on at any time."""
 
     under_threads: Many[str] = ()
-    """Native callables that several threads called."""
+    """Native callables that returned in several threads, on one object or without any."""
 
     natives: Many[str] = ()
     """File names of its extension modules."""
@@ -328,6 +359,9 @@ class RaceResult(Facts):
 
     errors: dict[str, int] = Field(default_factory=dict)
     """Exceptions that were met, and how often."""
+
+    amplified: Amplified | None = None
+    """What came of amplifying its own tests and examples; None where that was not done."""
 
     own_tests: OwnTestsRace | None = None
     """What its own tests came to; None where they were not run."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from builder import host
 from builder.config import catalog
 from builder.config.cool_down import CoolDown
 from builder.distributions.tags import accepts_wheel
 from builder.errors import FarmError
 from builder.evidence.application import ApplicationFacts
 from builder.farm.application_files import keep_files, read_lock
+from builder.host import settings as host
 from builder.index import constraints
 from builder.jobs.application import Application as ApplicationJob
 from builder.jobs.application import LockedWheels

@@ -14,10 +14,11 @@ import requests
 from rich.table import Table
 from rich.text import Text
 
-from builder import host
 from builder.config import catalog
 from builder.engine import connection
 from builder.errors import EngineMissingError
+from builder.host import crates, toolchains
+from builder.host import settings as host
 from builder.jobs.images import cpython
 from builder.report.terminal.consoles import print_table
 from builder.sources import http
@@ -255,9 +256,68 @@ def _check_network() -> Iterator[Check]:
             required=False,
         )
 
+    yield _check_crate_registry()
+    yield _check_toolchain_server()
+
     proxies = sorted(name for name in host.proxy_variables() if name.islower())
     yield Check(name="CA bundle", ok=True, found=str(host.ca_bundle()))
     yield Check(name="proxies", ok=True, found=", ".join(proxies) or "none set")
+
+
+def _check_crate_registry() -> Check:
+    """Return the check that the registry of crates answers; it passes where none is configured."""
+    name = "registry of crates"
+    registry = crates.find_crate_registry()
+    if registry is None:
+        found = f"none set ({crates.REGISTRY_VARIABLE}, or cargo's configuration)"
+        return Check(name=name, ok=True, found=found, required=False)
+
+    return _check_rust_address(
+        name,
+        f"{registry.url}config.json",
+        registry.token,
+        f"check {crates.REGISTRY_VARIABLE} and {crates.TOKEN_VARIABLE}: packages with Rust that bring no crates fail",
+    )
+
+
+def _check_toolchain_server() -> Check:
+    """Return the check that the server of Rust toolchains answers; it passes where none is configured."""
+    name = "Rust toolchains"
+    server = toolchains.find_toolchain_server()
+    if server is None:
+        found = f"none set ({toolchains.SERVER_VARIABLE} or {toolchains.RUSTUP_VARIABLE})"
+        return Check(name=name, ok=True, found=found, required=False)
+
+    return _check_rust_address(
+        name,
+        f"{server.url}dist/channel-rust-stable.toml.sha256",
+        server.authorization,
+        f"check {toolchains.SERVER_VARIABLE}: packages that ask for a newer Rust than the bases have fail",
+    )
+
+
+def _check_rust_address(name: str, url: str, authorization: str, remedy: str) -> Check:
+    """Return the check that a server answers for an address as builds ask it; the address is shown with the answer.
+
+    Args:
+        name: of the check.
+        url: what is asked.
+        authorization: what the server gets in `Authorization`; empty for nothing.
+        remedy: what to do where it does not answer, or not well.
+    """
+    shown = host.without_credentials(url)
+    headers = {"Authorization": authorization} if authorization else {}
+    try:
+        with http.open_session(retries=False, settings=host.index_settings()) as session:
+            answer = session.get(url, headers=headers, timeout=_TIMEOUT_S, stream=True)
+            answer.close()
+    except requests.RequestException as error:
+        found = f"{shown} does not answer ({type(error).__name__})"
+        return Check(name=name, ok=False, found=found, remedy=remedy, required=False)
+
+    is_good = answer.status_code < requests.codes.bad_request
+    found = f"{shown} answers" if is_good else f"{shown} answers with status {answer.status_code}"
+    return Check(name=name, ok=is_good, found=found, remedy=remedy, required=False)
 
 
 def _check_url(name: str, url: str, remedy: str, *, required: bool) -> Check:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from builder import host, sources
+from builder import sources
 from builder.config import catalog
 from builder.config.cool_down import CoolDown
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.errors import UnknownPackageError
 from builder.farm import unchanged
+from builder.host import settings as host
 from builder.jobs.job import recorded_lookup
 from builder.plan import forecast, graph, resources, schedule, shards
 from builder.plan.graph import Plan

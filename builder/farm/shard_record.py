@@ -179,6 +179,8 @@ class _Source(_Strict):
     builds_with: _Names = ()
     uses_rust: bool = False
     has_crates: bool = False
+    rust_version: Annotated[str, Field(pattern=r"^(?:[0-9]{1,4}(?:\.[0-9]{1,4}){2})?$")] = ""
+    has_toolchains: bool = False
     circle: _Names = ()
     held: _Text = ""
     is_pure: bool = False

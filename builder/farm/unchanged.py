@@ -15,9 +15,10 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from builder import ROOT, host
+from builder import ROOT
 from builder.config import catalog
 from builder.farm.application_files import hash_files
+from builder.host import settings as host
 from builder.index import SERVED_CHANNEL
 from builder.store.hashing import digest, digest_text
 

@@ -23,8 +23,8 @@ from twine.package import PackageFile
 from twine.repository import Repository
 from twine.settings import Settings
 
-from builder import host
 from builder.errors import Interrupted, TargetError
+from builder.host import settings as host
 from builder.index.manifest import SERVED_CHANNEL
 from builder.index.snapshots import current_manifests
 from builder.index.verify import explain_unfit

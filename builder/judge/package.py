@@ -47,6 +47,7 @@ class Wheel:
     Attributes:
         base: the base that it was built on, or that it stands for a build on.
         origin: whether the farm built it, or upstream did.
+        rust: the Rust it was built with, where that is not the base's own.
     """
 
     filename: str
@@ -56,6 +57,7 @@ class Wheel:
     requires_python: str
     log: str
     origin: Origin = "built"
+    rust: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,7 +215,7 @@ def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> I
     for base, build in evidence.builds.items():
         build_facts = facts.builds[base]
         outcome = None if build_facts is None else build_facts.abis.get(abi)
-        if outcome is None or outcome.wheel is None:
+        if build_facts is None or outcome is None or outcome.wheel is None:
             continue  # the build is undetermined, did not cover the ABI, or failed: there is no wheel to list
 
         yield Wheel(
@@ -224,6 +226,7 @@ def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> I
             requires_python=outcome.requires_python,
             log=build.log,
             origin=outcome.origin,
+            rust=build_facts.rust if outcome.origin == "built" else "",
         )
 
 

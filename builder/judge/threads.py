@@ -5,7 +5,7 @@ Why each of them forces the verdict it does, or none: docs/decisions/0009-what-t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from builder.evidence.race import NO_SDIST, Variants
@@ -14,7 +14,7 @@ from builder.judge.location import pair_locations, read_locations
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from builder.evidence.exercise import ExerciseFacts, OwnTests
     from builder.evidence.race import (
@@ -55,6 +55,9 @@ class ThreadCoverage:
         side_by_side: calls that each thread made while the others called, too, in one trial of such a pair.
         detector: whether the race detector watched and had proven itself.
         unwatched: scenarios that threads played without it.
+        stateful: whether any of them works on an object, so that there are pairs to be tried.
+        kinds: of each kind of scenario, how many there are and how many the race detector watched to their end.
+        amplified: native calls of own tests and examples that threads made as well.
     """
 
     callables: int = 0
@@ -64,14 +67,19 @@ class ThreadCoverage:
     side_by_side: int = 0
     detector: bool = False
     unwatched: int = 0
+    stateful: bool = False
+    kinds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    amplified: int = 0
 
     @property
     def is_sufficient(self) -> bool:
         """Whether finding nothing means something."""
         has_callables = self.callables > 0
         covers_enough = self.under_threads >= MIN_COVERAGE * self.callables
+        # What works on objects has to have been tried against something else on one of them.
+        has_pairs = self.pairs > 0 or not self.stateful
 
-        return self.detector and has_callables and covers_enough
+        return self.detector and has_callables and covers_enough and has_pairs
 
     def miss_probability(self, rarity: int) -> float:
         """Return the probability that one trial misses a race that shows on average once in `rarity` calls."""
@@ -99,6 +107,9 @@ def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> 
         side_by_side=race.side_by_side,
         detector=_is_proven(race.preflight) and was_exercised,
         unwatched=unwatched,
+        stateful=bool(race.surface.stateful),
+        kinds=race.kinds,
+        amplified=race.amplified.trials if race.amplified is not None else 0,
     )
 
 
@@ -174,7 +185,7 @@ def _describe_preflight(preflight: Preflight | None) -> str | None:
 
 
 def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Finding]:
-    """Yield a finding where threads called fewer native callables than `compatible` asks for, naming some missed."""
+    """Yield findings where threads called fewer native callables than `compatible` asks for, or not side by side."""
     callables = set(surface.callables)
     missed = sorted(callables.difference(facts.under_threads))
     called = len(callables) - len(missed)
@@ -183,6 +194,15 @@ def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Fi
         names = join_names(missed, _MAX_MISSED)
         detail = f"threads called {called} of {len(callables)} native callables; not {names}"
         yield Finding(code="WF611", detail=detail, where="surface", log=log)
+    elif surface.stateful and not facts.pairs:
+        detail = "no two operations were tried against each other on one object"
+        yield Finding(code="WF611", detail=detail, where="pairs", log=log)
+
+    late_kinds = [kind for kind, (planned, played) in facts.kinds.items() if planned and not played]
+    if late_kinds:
+        names = join_names(sorted(late_kinds), _MAX_MISSED)
+        detail = f"there was no time for scenarios of these kinds: {names}"
+        yield Finding(code="WF611", detail=detail, where="kinds", log=log)
 
 
 def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
@@ -400,7 +420,11 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     """
     variants = harm.arms or Variants()
     happens_alone = _was_shown(variants.alone)
-    hides_threads = happens_alone and harm.what in {"crash", "hang"} and not race
+    # What only a value shows that changes the object at work on it hides nothing of what other values do.
+    is_reentrant = harm.calls.kind == "reentrant"
+    hides_threads = (
+        happens_alone and harm.what in {"crash", "hang"} and not race and not is_reentrant
+    )
     code: FindingCode = _HARM_CODES[harm.what]
     if happens_alone:
         code = "WF625" if hides_threads else "WF608"
@@ -484,6 +508,8 @@ def _describe_calls(scenario: Scenario | None) -> str:
         description += f" and {len(calls) - _MAX_CALLS} more calls"
     if scenario.make:
         description += f" of `{scenario.make[:_MAX_MAKE_CHARS]}`"
+    if scenario.source:
+        description += f", as in {scenario.source}"
 
     return description
 

@@ -23,20 +23,18 @@ from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
 from builder.jobs.upstream import Upstream
+from builder.plan.rust import find_rust, supply_rust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from builder.config.catalog import Abi, Base, Catalog, Rust
+    from builder.config.catalog import Abi, Base, Catalog
     from builder.config.effort import Effort
     from builder.config.matrix import Matrix, Package
     from builder.jobs.job import Job
     from builder.sources import Source
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
-
-_RUST_PACKAGES = ("cargo", "rustc", "rustup")
-"""How the names of system packages with a Rust begin: a matrix that names one has chosen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -311,12 +309,11 @@ class _Planner:
             source: the release to build; without an sdist nothing will be compiled.
             base: the base's name.
         """
-        rust = self._find_rust(package, source, base)
-        packages = set(package.apt_packages(self.catalog.bases[base]))
-        folders: tuple[str, ...] = ()
+        base_row = self.catalog.bases[base]
+        rust = find_rust(package, source, base_row)
+        packages = set(package.apt_packages(base_row))
         if rust is not None:
             packages.update(rust.packages)
-            folders = (rust.folder,) if rust.folder else ()
 
         return Build(
             name=source.name,
@@ -326,8 +323,7 @@ class _Planner:
             sdist_sha256=source.sha256,
             abis=tuple(abi.name for abi in self.abis),
             packages=tuple(sorted(packages)) if source.sha256 else (),
-            program_folders=folders,
-            has_crates=source.has_crates,
+            rust=supply_rust(package, source, base_row),
             environment=package.env,
             config_settings=package.config_settings,
             constraints=package.build_constraints,
@@ -341,16 +337,6 @@ class _Planner:
             upstream=source.wheels,
             build_tag=package.build_tag or "",
         )
-
-    def _find_rust(self, package: Package, source: Source, base: str) -> Rust | None:
-        """Return the Rust that a base has for a package; None where it needs none, or the matrix names one itself."""
-        is_named = any(
-            name.startswith(_RUST_PACKAGES)
-            for name in package.apt_packages(self.catalog.bases[base])
-        )
-        if not source.uses_rust or is_named:
-            return None
-        return self.catalog.bases[base].rust
 
     def _race_job(self, build: Build, abi: Abi, effort: Effort) -> Race:
         """Return the search for data races in the package that a build builds.

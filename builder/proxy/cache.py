@@ -6,6 +6,7 @@ Layout under the wheelhouse; the folder may be copied to another machine's wheel
     store/index/projects/NAME.json         what the index said of the files of a project, as it said it (PEP 691)
     store/index/locks/KIND/NAME@BASE.json  the files one job fetched: with `run --locked` it gets these and no others
     store/index/crates.json                what the index of crates said last, by crate: the sha256 of it as a file
+    store/index/toolchains.json            the manifests of Rust toolchains, by version: the sha256 of each as a file
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.proxy.crates import CratePage
+    from builder.proxy.toolchains import ToolchainManifest
     from builder.store.job_ids import JobId
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -116,20 +118,33 @@ class IndexCache:
 
     def note_crate_pages(self, pages: Iterable[CratePage]) -> None:
         """Record what the index of crates said last of some."""
-        with self._mutex:
-            recorded: dict[str, str] = _read(self._crate_pages, {})
-            current = recorded | {page.name: page.sha256 for page in pages}
-            if current != recorded:
-                _write(self._crate_pages, current)
+        self._note("crates.json", {page.name: page.sha256 for page in pages})
 
     def crate_pages(self) -> dict[str, str]:
         """Return the sha256 of what the index of crates said last, by crate, where that is here."""
-        recorded: dict[str, str] = _read(self._crate_pages, {})
-        return {name: sha256 for name, sha256 in recorded.items() if self.file(sha256).exists()}
+        return self._read_notes("crates.json")
 
-    @property
-    def _crate_pages(self) -> Path:
-        return self.folder / "crates.json"
+    def note_toolchain_manifests(self, manifests: Iterable[ToolchainManifest]) -> None:
+        """Record the manifests of some Rust toolchains."""
+        self._note("toolchains.json", {manifest.version: manifest.sha256 for manifest in manifests})
+
+    def toolchain_manifests(self) -> dict[str, str]:
+        """Return the sha256 of the manifests of Rust toolchains, by version, where they are here."""
+        return self._read_notes("toolchains.json")
+
+    def _note(self, filename: str, hashes: dict[str, str]) -> None:
+        """Add hashes, by name of what each is of, to a file of them."""
+        path = self.folder / filename
+        with self._mutex:
+            recorded: dict[str, str] = _read(path, {})
+            current = recorded | hashes
+            if current != recorded:
+                _write(path, current)
+
+    def _read_notes(self, filename: str) -> dict[str, str]:
+        """Return the hashes of such a file whose files are here, by name."""
+        recorded: dict[str, str] = _read(self.folder / filename, {})
+        return {name: sha256 for name, sha256 in recorded.items() if self.file(sha256).exists()}
 
     def _add_entry(self, project: str, entry: dict[str, Any]) -> None:
         """Record what the index said of one file of a project, in place of what was recorded of that file before."""

@@ -6,10 +6,11 @@ cargo comes to the same choice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from builder import cargo
+from builder.host import crates as cargo
+from builder.proxy.toolchains import Toolchains
 from builder.untrusted.names import parse_distribution_name, parse_sha256
 
 CARGO_CONFIGURATION = """\
@@ -19,11 +20,10 @@ replace-with = "wheelfarm"
 [source.wheelfarm]
 registry = "sparse+http://crates.wheelfarm.invalid/"
 """
-"""Configuration of cargo in a container. The host is known to the proxy alone (builder/inside/proxy/server.py), which
-cargo finds by `http_proxy`. Lock files go on naming the source that is replaced, so `--locked` holds."""
+"""Configuration of cargo in a container. The host is known to the proxy alone (builder/inside/proxy/handler.py), which
+cargo finds by `http_proxy`. Lock files go on naming the source that is replaced, so `--locked` holds.
 
-CARGO_CONFIGURATION_PATH = "/.cargo/config.toml"
-"""Where it lies in a container. Cargo looks in the folder it runs in and in all folders above: a configuration that the
+It lies in `/.cargo/`: cargo looks in the folder it runs in and in all folders above, so that a configuration that the
 package brings, such as that of crates in its own sdist, counts more than this one."""
 
 _MAX_ITEMS = 10_000  # of a lock; the largest projects have some 1,000 crates
@@ -62,33 +62,48 @@ class CratePage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Crates:
-    """What one job had of a registry, in the order it asked."""
+    """What one job had of a registry, in the order it asked, and the Rust toolchain that it was built with.
+
+    Attributes:
+        files: crates.
+        pages: what the index said of them.
+        toolchains: of a server of these.
+    """
 
     files: tuple[FetchedCrate, ...] = ()
     pages: tuple[CratePage, ...] = ()
+    toolchains: Toolchains = field(default_factory=Toolchains)
 
     def hashes(self) -> list[str]:
         """Return the sha256 of everything."""
-        return [*(crate.sha256 for crate in self.files), *(page.sha256 for page in self.pages)]
+        crates = [crate.sha256 for crate in self.files]
+        pages = [page.sha256 for page in self.pages]
+
+        return [*crates, *pages, *self.toolchains.hashes()]
 
     def merge(self, other: Crates) -> Crates:
         """Return these and others as one; of what has the same name the other's counts."""
         files = {crate.filename: crate for crate in (*self.files, *other.files)}
         pages = {page.name: page for page in (*self.pages, *other.pages)}
 
-        return Crates(files=tuple(files.values()), pages=tuple(pages.values()))
+        return Crates(
+            files=tuple(files.values()),
+            pages=tuple(pages.values()),
+            toolchains=self.toolchains.merge(other.toolchains),
+        )
 
     def to_json(self) -> dict[str, list[dict[str, str]]]:
         """Return the part of a lock that has them; empty where there are none."""
+        toolchains = self.toolchains.to_json()
         if not self.files and not self.pages:
-            return {}
+            return toolchains
 
         files = [
             {"name": crate.name, "version": crate.version, "sha256": crate.sha256}
             for crate in self.files
         ]
         pages = [{"name": page.name, "sha256": page.sha256} for page in self.pages]
-        return {"crates": files, "crate-pages": pages}
+        return {"crates": files, "crate-pages": pages, **toolchains}
 
     @classmethod
     def from_json(cls, lock: Any) -> Crates:  # noqa: ANN401 - JSON
@@ -108,6 +123,7 @@ class Crates:
         return cls(
             files=tuple(parse_crate(item) for item in files),
             pages=tuple(parse_page(item) for item in pages),
+            toolchains=Toolchains.from_json(lock),
         )
 
 

@@ -6,7 +6,7 @@ import datetime
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from builder import __version__
 from builder.judge.bases import BaseOutcome
@@ -101,6 +101,9 @@ class WheelPart(Part):
     origin: Literal["built", "upstream"] = "built"
     """Whether the farm built it, or it is upstream's own, byte for byte."""
 
+    rust: CleanLine = ""
+    """The Rust it was built with, where that is not the base's own: `1.90.0`. The evidence has its files by sha256."""
+
     base: CleanLine
     """The base it was built on, or that upstream's stands for a build on."""
 
@@ -111,6 +114,16 @@ class WheelPart(Part):
 
     log: CleanLine
     """The log of its build, relative to this file."""
+
+
+class PlayedPart(Part):
+    """How many scenarios of a kind there are, and how many were played to their end."""
+
+    planned: int
+    """How many there are."""
+
+    played: int
+    """How many were played to their end."""
 
 
 class ExercisedPart(Part):
@@ -130,6 +143,12 @@ class ExercisedPart(Part):
     """Probability that one trial misses a race that shows in one of 100 concurrent calls."""
 
     race_detector: bool
+
+    scenarios: dict[CleanLine, PlayedPart] = Field(default_factory=dict)
+    """Of each kind of scenario, how many there are, and how many the race detector watched to their end."""
+
+    amplified: int = 0
+    """Native calls of own tests and examples that threads of a forked process made as well."""
 
 
 class RatioPart(Part):
@@ -500,6 +519,7 @@ def _wheel_part(wheel: Wheel) -> WheelPart:
     return WheelPart(
         filename=wheel.filename,
         origin=wheel.origin,
+        rust=wheel.rust,
         base=wheel.base,
         sha256=wheel.sha256,
         floor=wheel.floor,
@@ -516,6 +536,11 @@ def exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
         pairs=coverage.pairs,
         missed=round(coverage.miss_probability(_RARITY), _MISSED_DIGITS),
         race_detector=coverage.detector,
+        scenarios={
+            kind: PlayedPart(planned=planned, played=played)
+            for kind, (planned, played) in sorted(coverage.kinds.items())
+        },
+        amplified=coverage.amplified,
     )
 
 

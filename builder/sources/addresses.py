@@ -16,7 +16,7 @@ from builder.untrusted.text import show
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from builder.host import IndexSettings
+    from builder.host.settings import IndexSettings
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from builder import cargo
 from builder.distributions.members import iter_members
+from builder.host.crates import find_crate_registry
+from builder.host.toolchains import find_toolchain_server
 from builder.sources.guard import make_fault
 from builder.sources.markers import marker_applies
 from builder.sources.model import Source, Sources
+from builder.sources.rust_versions import cached_rust_version
 from builder.untrusted.names import UntrustedNameError, parse_requirement
 from builder.untrusted.reading import parse_toml
 from builder.untrusted.text import clean_line
@@ -44,7 +46,7 @@ def add_build_requirements(
 ) -> Sources:
     """Return the sources with `builds_with` filled in: the farm's own packages that each one is built with.
 
-    `uses_rust` and `has_crates` are filled in as well.
+    What a build with Rust needs is filled in as well.
 
     A package that is only a pure wheel is not built, and stays as it is; nor is one whose wheels are upstream's, which
     loses an sdist that cannot be read: only the race detector would have compiled that. Of any other package such an
@@ -78,12 +80,19 @@ def add_build_requirements(
         else:
             stated[name] = requirements if source.is_built else ()
 
-    has_registry = cargo.find_crate_registry() is not None
+    has_registry = find_crate_registry() is not None
+    has_server = find_toolchain_server() is not None
     native: dict[str, Source] = {}
     for name, requirements in stated.items():
         uses_rust = _asks_for_rust(requirements)
-        has_crates = uses_rust and has_registry
-        native[name] = replace(found[name], uses_rust=uses_rust, has_crates=has_crates)
+        rust_version = cached_rust_version(found[name], store) if uses_rust else ""
+        native[name] = replace(
+            found[name],
+            uses_rust=uses_rust,
+            has_crates=uses_rust and has_registry,
+            rust_version=rust_version,
+            has_toolchains=uses_rust and has_server,
+        )
     found |= link_build_requirements(native, stated, python, constraints)
     return Sources(found=found, faults=faults)
 

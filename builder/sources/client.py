@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import requests
 from packaging.metadata import RawMetadata
 
-from builder import host
 from builder.distributions.metadata import (
     METADATA_LIMIT_BYTES,
     NoPkgInfoError,
@@ -23,6 +22,7 @@ from builder.distributions.metadata import (
     sdist_metadata,
     wheel_metadata,
 )
+from builder.host import settings as host
 from builder.sources import http
 from builder.sources.addresses import AddressRule
 from builder.sources.cool_down import describe_held, hold_back
@@ -37,7 +37,7 @@ from builder.untrusted.text import show
 
 if TYPE_CHECKING:
     from builder.config.cool_down import CoolDown
-    from builder.host import IndexSettings
+    from builder.host.settings import IndexSettings
     from builder.sources.cool_down import HeldRelease
     from builder.sources.index_file import IndexFile
     from builder.sources.releases import Release

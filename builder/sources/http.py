@@ -21,7 +21,7 @@ from requests.utils import get_auth_from_url
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
 from urllib3.util import Retry
 
-from builder import host
+from builder.host import settings as host
 from builder.sources.addresses import AddressRule
 from builder.sources.connections import CheckedAdapter, Exchange
 from builder.sources.errors import MalformedAnswerError, RefusedAddressError
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from urllib3.connectionpool import ConnectionPool
     from urllib3.response import BaseHTTPResponse
 
-    from builder.host import IndexSettings
+    from builder.host.settings import IndexSettings
 
 # Whoever configures pip to trust a host was told by pip.
 urllib3.disable_warnings(InsecureRequestWarning)

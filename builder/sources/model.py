@@ -68,6 +68,8 @@ class Source:
         builds_with: native packages of the farm that are installed when it is built.
         uses_rust: whether it is built with Rust, by what it needs to be built.
         has_crates: whether this machine has a registry of crates for a build with Rust.
+        rust_version: the oldest release of Rust that its sdist asks for, `1.90.0`; empty where it asks for none.
+        has_toolchains: whether this machine has a server of Rust toolchains for it.
         circle: packages each of which needs the next to be built, itself first and last, if so.
         held: what newer release the cool-down holds back, and until when; empty where it holds none.
         is_pure: its sdist shows no native code, so that a wheel for every Python is a right outcome of its build.
@@ -88,6 +90,8 @@ class Source:
     builds_with: tuple[str, ...] = ()
     uses_rust: bool = False
     has_crates: bool = False
+    rust_version: str = ""
+    has_toolchains: bool = False
     circle: tuple[str, ...] = ()
     held: str = ""
     is_pure: bool = False

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from builder import host
 from builder.engine import containment
 from builder.engine.client import Engine
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.services import NetworkAttachment
 from builder.engine.tasks import Limits, Task, TaskResult
+from builder.host import settings as host
 from tests.integration.conftest import Workshop, containers_of
 
 LOOK = """

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,15 @@ checksum = "SHA256"
 
 
 def write_sdist(
-    name: str, crate: str, sha256: str, folder: Path, *, rust_version: str = "1.56"
+    name: str,
+    crate: str,
+    sha256: str,
+    folder: Path,
+    *,
+    rust_version: str = "1.56",
+    more: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the sdist of a package that is a library in Rust, locked to one crate."""
+    """Write the sdist of a package that is a library in Rust, locked to one crate; `more` has further files."""
     files = {
         "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: 1.0\n",
         "pyproject.toml": (
@@ -75,6 +81,7 @@ def write_sdist(
             "_path = next(pathlib.Path(__file__).parent.glob('_lib*.so'))\n"
             "answer = ctypes.CDLL(str(_path)).answer\nassert answer() == 42\n"
         ),
+        **(more or {}),
     }
     with tarfile.open(folder / f"{name}-1.0.tar.gz", "w:gz") as archive:
         for path, text in files.items():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.utils import canonicalize_name
 
-from builder import host
+from builder.host import settings as host
 from builder.sources.client import Index
 from builder.store.store import Store
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xmlschema
 
-from builder import host
+from builder.host import settings as host
 from builder.report.formats import junit
 from builder.sources.client import Index
 from builder.store.store import Store

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from builder import host
+from builder.host import settings as host
 
 ROOT = Path(__file__).parents[2] / ".tools"
 

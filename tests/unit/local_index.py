@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 
 
 def archive(kind: str, files: dict[str, bytes]) -> bytes:

@@ -25,6 +25,10 @@ class SilentError(Exception):
     """The index did not answer, or not with what it promised."""
 
 
+class MismatchError(Exception):
+    """What a server gave is not what it listed; the text says what was found."""
+
+
 class _Connection(http.client.HTTPConnection):
     """Connects to where the rule lets it."""
 
@@ -85,6 +89,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         try:
             self._rule.check_url(newurl, req.full_url)
         except RefusedError as error:
+            fp.close()  # nobody else gets to see this answer
             raise urllib.error.URLError(error) from None
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

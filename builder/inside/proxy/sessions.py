@@ -21,6 +21,10 @@ _MAX_FILE_BYTES = 16 << 30
 _MAX_EVENTS = {
     "asked": 500,  # hosts; who asks for more of them does not mean to reach them
     "no-crate": 500,
+    "no-toolchain": 10,
+    "lacks-toolchain": 10,
+    "toolchain": 10,
+    "toolchain-file": 50,  # three for each release
     "crate": 4000,  # the largest projects have some 1,000
     "crate-page": 4000,
 }
@@ -28,6 +32,10 @@ _MAX_EVENTS_OF_OTHER_KINDS = 10_000
 _MAX_RECORD_BYTES = 16 << 20  # of a session; a line of a file has less than 1 KiB
 _MAX_TOKEN_CHARS = 64  # it is a part of file names
 _SHOWN_CHARS = 300  # of a name: the longest a name server knows has 253
+
+
+class ExhaustedError(Exception):
+    """A session has asked for more than any build does."""
 
 
 class Session:
@@ -39,7 +47,8 @@ class Session:
         Args:
             description: as the farm made it. `network` is the session's own, such as `172.16.0.16/28`; `locked` has
                 the files that the session may have, by project, and None allows all. `locked_pages` has then what the
-                index of crates said, as the sha256 of it by name of a crate, and `locked_crates` the sha256 of crates.
+                index of crates said, as the sha256 of it by name of a crate, `locked_crates` the sha256 of crates, and
+                `locked_manifests` that of the manifests of Rust toolchains by version.
             record: the file to which events are written.
         """
         self.network = IPv4Network(description["network"])
@@ -47,6 +56,7 @@ class Session:
         self._locked_files: dict[str, list[dict[str, Any]]] = description["locked"] or {}
         self._locked_pages: dict[str, str] = description.get("locked_pages") or {}
         self._locked_crates = frozenset(description.get("locked_crates") or ())
+        self._locked_manifests: dict[str, str] = description.get("locked_manifests") or {}
         self._record = record
         self._recorded: set[str] = set()
         self._counts: Counter[str] = Counter()
@@ -75,6 +85,16 @@ class Session:
 
         return self._locked_pages.get(name, "")
 
+    def locked_manifest(self, version: str) -> str:
+        """Return the sha256 of the manifest of a Rust toolchain that the session had when its lock was recorded.
+
+        Empty where the lock does not have the release; that the session asked for it is recorded.
+        """
+        if version not in self._locked_manifests:
+            self.record("unlocked", project=f"Rust {version[:_SHOWN_CHARS]}")
+
+        return self._locked_manifests.get(version, "")
+
     def allows_crate(self, name: str, sha256: str) -> bool:
         """Return whether the session may have a crate; that it asked for one that it may not have is recorded."""
         if not self.locked or sha256 in self._locked_crates:
@@ -83,11 +103,25 @@ class Session:
         self.record("unlocked", project=f"the crate {name[:_SHOWN_CHARS]}")
         return False
 
-    def admit_request(self) -> bool:
-        """Count a request, and return whether the session may make it, as its requests and bytes are not used up."""
+    def admit_request(self) -> None:
+        """Count a request.
+
+        Raises:
+            ExhaustedError: the session's requests or bytes are used up.
+        """
         with self._mutex:
             self._requests += 1
-            return self._requests <= _MAX_REQUESTS and self._file_bytes <= _MAX_FILE_BYTES
+            if self._requests > _MAX_REQUESTS or self._file_bytes > _MAX_FILE_BYTES:
+                raise ExhaustedError
+
+    def require_record(self, kind: str, **fields: object) -> None:
+        """Write an event without which nothing may be sent.
+
+        Raises:
+            ExhaustedError: the record is full.
+        """
+        if not self.record(kind, **fields):
+            raise ExhaustedError
 
     def add_file(self, size: int) -> None:
         """Count a file that the session gets, by its size in bytes."""

@@ -9,20 +9,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections import defaultdict
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from .answers import (
-    TRANSFER_ERRORS,
-    MissingError,
-    SilentError,
-    copy_bounded,
-    make_opener,
-    read_bounded,
-)
+from .answers import TRANSFER_ERRORS, MissingError, SilentError, make_opener, read_bounded
+from .files import WrongHashError
 
 if TYPE_CHECKING:
     import http.client
@@ -30,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .addresses import AddressRule
+    from .files import FileFolders
 
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json"}
 _PAGE_KEYS = ("filename", "hashes", "requires-python", "yanked", "core-metadata")
@@ -75,16 +69,12 @@ class _Page:
 
 
 class Upstream:
-    """Pages and files of the index.
-
-    Files lie in two folders by their sha256: those the farm put there, and those that were fetched since.
-    """
+    """Pages and files of the index."""
 
     def __init__(
         self,
         url: str,
-        given: Path,
-        fetched: Path,
+        files: FileFolders,
         held: dict[str, list[Entry]],
         rule: AddressRule,
         *,
@@ -94,8 +84,7 @@ class Upstream:
 
         Args:
             url: of the cache.
-            given: folder of the files that the farm put there.
-            fetched: folder for those that are fetched.
+            files: where files are kept.
             held: what the index said of the files that the farm holds, by project.
             rule: decides where redirects of the cache may lead; the cache itself is one of its services.
             uploaded_before: when files have to have been uploaded at the latest, in ISO 8601, by project; None for any
@@ -104,15 +93,12 @@ class Upstream:
         self._uploaded_before = uploaded_before or {}
         self._url = url
         self._opener = make_opener(rule)
-        self._given = given
-        self._fetched = fetched
-        self._fetched.mkdir(exist_ok=True)
+        self._files = files
         self._held = held
         self._pages: dict[str, _Page] = {}
         self._silent_until = 0.0
         self._began = time.monotonic()
         self._pages_mutex = threading.Lock()
-        self._locks: defaultdict[object, threading.Lock] = defaultdict(threading.Lock)
 
     def page(self, project: str) -> list[Entry]:
         """Return the files of a project; those that the farm holds where the index does not answer.
@@ -123,7 +109,7 @@ class Upstream:
             MissingError: the index does not know the project.
             SilentError: it did not answer, and the farm holds nothing.
         """
-        with self._locks[project]:
+        with self._files.take_turn("page", project):
             known = self._pages.get(project)
             if known is not None and time.monotonic() <= known.asked_at + _PAGE_FRESH_S:
                 return known.entries
@@ -194,14 +180,7 @@ class Upstream:
 
         A file whose entry has no sha256 is not found: files are kept under theirs.
         """
-        sha256 = str(entry["hashes"].get("sha256", ""))
-        if not sha256:
-            return None
-
-        for folder in (self._given, self._fetched):
-            if (folder / sha256).is_file():
-                return folder / sha256
-        return None
+        return self._files.find(str(entry["hashes"].get("sha256", "")))
 
     def file(self, project: str, entry: Entry) -> tuple[Entry, Path]:
         """Return (entry, path) of a file of a project, fetching it where it is not here yet; the entry has its sha256.
@@ -212,7 +191,7 @@ class Upstream:
             MissingError: the index does not have it.
             SilentError: the index did not give it, or gave something else.
         """
-        with self._locks[project, entry["filename"]]:
+        with self._files.take_turn("file", project, entry["filename"]):
             path = self.find_file(entry)
             if path is not None:
                 return entry, path
@@ -227,27 +206,22 @@ class Upstream:
             SilentError: the transfer failed, or the file has another sha256 than the one its entry names.
         """
         filename = entry["filename"]
-        partial_path = self._fetched / f".{threading.get_ident()}"
         try:
-            with (
-                self._open(_file_path(project, filename), _FILE_TIMEOUT_S) as answer,
-                partial_path.open("wb") as file,
-            ):
-                sha256 = copy_bounded(answer, file, _MAX_FILE_BYTES, _FILE_TIMEOUT_S)
+            with self._open(_file_path(project, filename), _FILE_TIMEOUT_S) as answer:
+                sha256, path = self._files.receive(
+                    answer,
+                    most=_MAX_FILE_BYTES,
+                    timeout_s=_FILE_TIMEOUT_S,
+                    promised=entry["hashes"].get("sha256", ""),
+                )
         except (SilentError, *TRANSFER_ERRORS):
-            partial_path.unlink(missing_ok=True)
             raise SilentError(filename) from None
-
-        promised = entry["hashes"].get("sha256", sha256)
-        if promised != sha256:
-            partial_path.unlink()
+        except WrongHashError as error:
             raise SilentError(
-                f"{filename}: its sha256 is {sha256}, which is not the one that was promised"
-            )
+                f"{filename}: its sha256 is {error.found}, which is not the one that was promised"
+            ) from None
 
-        target = self._fetched / sha256
-        partial_path.replace(target)
-        return {**entry, "hashes": {"sha256": sha256}}, target
+        return {**entry, "hashes": {"sha256": sha256}}, path
 
     def _open(self, path: str, timeout_s: float) -> http.client.HTTPResponse:
         """Ask the cache for a path and return the open answer; wait while the cache is starting.

@@ -20,7 +20,12 @@ _MOST_VARIED = 2  # argument lists that alternatives, or shared arguments, are m
 _MOST_OPTIONAL = 2  # parameters with a default that are given all the same
 _EXTRA_WANTED = 2
 """Argument lists more where tests have some: these are what the package is used with."""
+_MOST_SHARED_PLACES = 2  # arguments in whose place something is given that threads can change
 _LONGEST_DOCSTRING = 4000  # characters
+
+_KEYWORD_ONLY = re.compile(r"keyword[- ]only argument(?:s|\(s\))?:? '?(\w+)'?")
+"""How an error names an argument that has to be given by its name: Python's words, and Cython's."""
+_MOST_KEYWORDS = 3
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -55,6 +60,7 @@ class ArgumentFinder:
         folder: str | None,
         site: str,
         roots: set[str],
+        recorded: Mapping[str, Sequence[str]],
     ) -> None:
         """Read the package's tests and stubs.
 
@@ -64,16 +70,29 @@ class ArgumentFinder:
             folder: the unpacked sdist, if there is one.
             site: where the package is installed.
             roots: import names of the package.
+            recorded: argument lists by called name, as the package's tests gave them while they ran.
         """
         self._evaluator = evaluator
         self._own = own
-        self.mined: Mapping[str, Sequence[str]] = {}
+        read: Mapping[str, Sequence[str]] = {}
         if folder:
-            self.mined = mining.mine_calls(Path(folder), roots)
+            read = mining.mine_calls(Path(folder), roots)
+        # What was given while the tests ran is what the package is used with: it comes first.
+        self.mined: dict[str, list[str]] = {}
+        for name in (*recorded, *read):
+            both = (*recorded.get(name, ()), *read.get(name, ()))
+            self.mined[name] = list(dict.fromkeys(both))
         self.stubs = mining.read_stubs(Path(site))
 
     def find(
-        self, template: str, target: object, arities: Iterable[int], *, make: str = "", wanted: int
+        self,
+        template: str,
+        target: object,
+        arities: Iterable[int],
+        *,
+        make: str = "",
+        wanted: int,
+        prefers_known: bool = False,
     ) -> list[str]:
         """Return argument lists that a template can be called with, such as `["'ab', 8"]`; empty where none was found.
 
@@ -85,12 +104,22 @@ class ArgumentFinder:
             arities: numbers of arguments to try where neither a signature nor a stub tells how many there are.
             make: an expression that makes the subject, i.e. the object `s` of the template; empty where there is none.
             wanted: how many argument lists are enough.
+            prefers_known: whether nothing is guessed where those of the package's own tests work.
         """
+        keywords = _suggest_keywords(target)
 
         def attempt(argument_list: str) -> Tried:
             # A new subject for each attempt: the one before may have changed or closed it.
             subject = self._evaluator.make(make)
-            return self._evaluator.evaluate(template.format(argument_list), subject)
+            text = template.format(_add_keywords(argument_list, keywords))
+            tried = self._evaluator.evaluate(text, subject)
+
+            missing = _KEYWORD_ONLY.search(str(tried.error)) if tried.error is not None else None
+            if missing and missing[1] not in keywords and len(keywords) < _MOST_KEYWORDS:
+                likely = values.suggest_values(missing[1])
+                keywords[missing[1]] = likely[0] if likely else "8"
+                return attempt(argument_list)
+            return tried
 
         # `s.table.get({})` -> `get`: tests and stubs are looked up by the last part of the name.
         called_name = re.split(r"[.(]", template.removesuffix("({})"))[-1]
@@ -107,8 +136,11 @@ class ArgumentFinder:
             hints=_read_docstring(target)[:_LONGEST_DOCSTRING],
             budget=Budget(deadline=self._evaluator.deadline),
             wanted=wanted + (_EXTRA_WANTED if mined_lists else 0),
+            prefers_ready=prefers_known,
         )
-        argument_lists = [", ".join(vector) for vector in search.run(mined_lists, arities)]
+        argument_lists: list[str] = []
+        for vector in search.run(mined_lists, arities):
+            argument_lists.append(_add_keywords(", ".join(vector), keywords))
 
         return list(dict.fromkeys(argument_lists))
 
@@ -174,17 +206,27 @@ class ArgumentFinder:
         yield from variants
 
     def iter_shared(self, argument_lists: Sequence[str]) -> Iterator[SharedArgument]:
-        """Give each argument that threads could share and change, such as a list, of the first argument lists.
+        """Give arguments that threads could share and change: those of the first argument lists, then others.
 
-        Arguments of other types are skipped: values.MUTATIONS knows of nothing that threads could do to them.
+        In the place of any argument a list, a dictionary, a bytearray and a set are given as well: whether the call
+        takes them is for the caller to see. values.MUTATIONS has what threads could do to them.
         """
+        given: set[tuple[int, str]] = set()
         for argument_list in argument_lists[:_MOST_VARIED]:
             for position, text in split_arguments(argument_list):
                 value = self._evaluator.evaluate(text).result
                 type_name = type(value).__name__
                 if type_name in values.MUTATIONS:
+                    given.add((position, type_name))
                     with_shared = replace_argument(argument_list, position, "a")
                     yield SharedArgument(with_shared, text, type_name)
+
+        for argument_list in argument_lists[:1]:
+            for position, _ in split_arguments(argument_list)[:_MOST_SHARED_PLACES]:
+                for type_name, text in values.SHAREABLE.items():
+                    if (position, type_name) not in given:
+                        with_shared = replace_argument(argument_list, position, "a")
+                        yield SharedArgument(with_shared, text, type_name)
 
 
 def _read_signature(target: object) -> inspect.Signature | None:
@@ -195,6 +237,29 @@ def _read_signature(target: object) -> inspect.Signature | None:
         return inspect.signature(target)
     except (ValueError, TypeError):
         return None
+
+
+def _suggest_keywords(target: object) -> dict[str, str]:
+    """Return likely values of the parameters that must be given by their names."""
+    signature = _read_signature(target)
+    keywords: dict[str, str] = {}
+    for parameter in signature.parameters.values() if signature is not None else ():
+        is_required = parameter.default is parameter.empty
+        if parameter.kind is parameter.KEYWORD_ONLY and is_required:
+            likely = values.suggest_values(parameter.name, str(parameter.annotation))
+            keywords[parameter.name] = likely[0] if likely else "8"
+
+    return keywords
+
+
+def _add_keywords(argument_list: str, keywords: Mapping[str, str]) -> str:
+    """Return an argument list with further arguments by name, unless it has these already."""
+    parts = [argument_list] if argument_list else []
+    for name, text in keywords.items():
+        if f"{name}=" not in argument_list:
+            parts.append(f"{name}={text}")
+
+    return ", ".join(parts)
 
 
 def _read_docstring(target: object) -> str:

@@ -21,6 +21,17 @@ _GIVEN_VALUE = re.compile(
 )
 """What an error says of the value that was given: it changes with each try, and tells no errors apart."""
 
+_LENGTH = re.compile(
+    r"\b(?:long|length|len|size|bytes|characters|chars|items|elements|values|dimensions?)\b",
+    re.IGNORECASE,
+)
+_POWER = re.compile(r"power of (?:two|2)", re.IGNORECASE)
+_MULTIPLE = re.compile(r"(?:multiple of|divisible by) (\d{1,4})\b", re.IGNORECASE)
+_RANGE = re.compile(
+    r"(?:greater|less|smaller|larger|more|fewer) than|at least|at most|between|range", re.IGNORECASE
+)
+"""What errors say of the length, the factors or the bounds of a value that they would take."""
+
 _VALUE_ERRORS = (ValueError, IndexError, KeyError, OverflowError, LookupError)
 """Errors about an argument's value: its type was right."""
 
@@ -35,6 +46,8 @@ _MOST_OTHERS = 12  # values that are tried for each argument of a call that work
 _MOST_ALIKE = 2  # argument lists of one length: those of other lengths show more
 _MANY = 4
 """Who wants more argument lists than this wants them for the objects that a constructor makes."""
+_MOST_SIZES = 3  # numbers of an error that are taken for lengths
+_LARGEST_SIZE = 4096  # what is larger is hardly the length of an argument
 _LONGEST_MESSAGE = 300  # characters; an error may quote a whole argument
 
 ArgumentVector = tuple[str, ...]
@@ -102,6 +115,7 @@ class Search:
         hints: str,
         budget: Budget,
         wanted: int,
+        prefers_ready: bool = False,
     ) -> None:
         """Prepare a search.
 
@@ -112,7 +126,9 @@ class Search:
             hints: a docstring, whose quoted words may be values.
             budget: how much to try.
             wanted: how many argument lists are enough.
+            prefers_ready: whether nothing is guessed where one of the ready argument lists works.
         """
+        self._prefers_ready = prefers_ready
         self.attempt = attempt
         self.parameters = parameters
         self.budget = budget
@@ -134,6 +150,8 @@ class Search:
             arities: the numbers of arguments to try.
         """
         yield from self._try_ready(ready)
+        if self._found and self._prefers_ready:
+            return
 
         seeds = list(_iter_seeds(self.parameters, arities))
         first_vectors = set(seeds)
@@ -200,7 +218,7 @@ class Search:
         # What the error itself names comes before all.
         if _is_about_value(error, message):
             words = [repr(word) for word in _QUOTED.findall(message)]
-            named_values = [*words, *_NUMBERS.findall(message)]
+            named_values = [*_find_sizes(message), *words, *_NUMBERS.findall(message)]
             positions = None if position is None else (position,)
             named_vectors = list(_iter_neighbours(vector, None, named_values, positions))
             self._queue.extendleft(reversed(named_vectors))
@@ -243,6 +261,28 @@ def has_worked(tried: Tried) -> bool:
 def took_arguments(tried: Tried) -> bool:
     """Return whether a call's arguments were right: it worked, or failed only for what the object held at that time."""
     return tried.error is None or isinstance(tried.error, _STATE_ERRORS)
+
+
+def _find_sizes(message: str) -> list[str]:
+    """Return values of the lengths, or with the factors, that an error's text names.
+
+    `"key must be 32 bytes long"` -> `["bytes(32)", "'a' * 32", ...]`; `"must be a power of two"` -> `["16", "1", ...]`.
+    """
+    numbers = [int(number) for number in _NUMBERS.findall(message)]
+    small = [number for number in numbers if number <= _LARGEST_SIZE][:_MOST_SIZES]
+    found: list[str] = []
+    if _LENGTH.search(message):
+        for number in small:
+            found += [f"bytes({number})", f"'a' * {number}", f"[1] * {number}", f"[1.0] * {number}"]
+    if _POWER.search(message):
+        found += ["16", "1", "2", "1024", "65536"]
+    for factor in _MULTIPLE.findall(message):
+        found += [factor, str(2 * int(factor)), f"bytes({2 * int(factor)})", f"'a' * {factor}"]
+    if _RANGE.search(message):
+        for number in small:
+            found += [str(number + 1), str(max(0, number - 1))]
+
+    return found
 
 
 def _is_about_arity(error: BaseException, message: str) -> bool:

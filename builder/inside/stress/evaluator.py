@@ -22,6 +22,9 @@ _PATIENCE_S = 0.3
 _MOST_CODE = 5000
 """How many compiled expressions are kept: most of them are tried once, and some are tried again and again."""
 
+_TYPE_MARK = "  # "
+"""Between a call in the journal and the type of its subject."""
+
 _Code = Callable[[object, object], object]
 
 
@@ -78,10 +81,11 @@ class Evaluator:
             subject: the object that the expression works on; None where it needs none.
             argument: the argument that threads would share; None where it needs none.
         """
-        if self._is_refused(text):
+        entry = _name_call(text, subject)
+        if self._is_refused(entry):
             return Tried(error=RuntimeError("ended an earlier attempt, or there is no time left"))
 
-        self._journal.write(text)
+        self._journal.write(entry)
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S)
         try:
             return Tried(result=self._compile(text)(subject, argument))
@@ -94,10 +98,9 @@ class Evaluator:
         """Make an object by an expression that worked before; None where there is no expression."""
         return self.evaluate(text).result if text else None
 
-    def _is_refused(self, text: str) -> bool:
-        """Return whether an expression must not be evaluated: it would end the process, or there is no time left."""
-        callee = text.partition("(")[0]
-        if text in self._never or callee in self._banned:
+    def _is_refused(self, entry: str) -> bool:
+        """Return whether a call must not be made: it would end the process, or there is no time left."""
+        if entry in self._never or _name_callee(entry) in self._banned:
             return True
 
         return self.is_late() and not self.is_closing
@@ -112,20 +115,39 @@ class Evaluator:
         return self._code[text]
 
 
+def _name_call(text: str, subject: object) -> str:
+    """Return a call as the journal has it: with the type of the subject, if there is one, as a comment.
+
+    `s.read(8)` on a reader -> `s.read(8)  # pkg.Reader`: another type may have a method of that name.
+    """
+    if subject is None:
+        return text
+
+    kind = type(subject)
+    return f"{text}{_TYPE_MARK}{kind.__module__}.{kind.__qualname__}"
+
+
+def _name_callee(entry: str) -> str:
+    """Return what a call calls, with the type of the subject, if there is one: `s.read  # pkg.Reader`."""
+    call, mark, type_name = entry.partition(_TYPE_MARK)
+    return f"{call.partition('(')[0]}{mark}{type_name}"
+
+
 def _find_banned(never: Iterable[str]) -> set[str]:
     """Return the callables that ended more than one attempt: other arguments will hardly do better.
 
-    `["pkg.run(1)", "pkg.run('a')", "pkg.get(1)"]` -> `{"pkg.run"}`. Methods are skipped: `s.close` may be a method of
-    any type.
+    `["pkg.run(1)", "pkg.run('a')", "pkg.get(1)"]` -> `{"pkg.run"}`. Methods count by the type of their subject; without
+    one they are skipped, and so is what has no name of its own, such as `len(s)`.
 
     Args:
-        never: expressions that each ended the process.
+        never: calls that each ended the process.
     """
-    callees = [text.partition("(")[0] for text in never]
+    callees = [_name_callee(entry) for entry in never]
     banned: set[str] = set()
     for callee in callees:
-        is_dotted_name = "." in callee and not callee.startswith("s.")
-        if is_dotted_name and callees.count(callee) > 1:
+        is_method = callee.startswith("s.")
+        is_known = _TYPE_MARK in callee if is_method else "." in callee
+        if is_known and callees.count(callee) > 1:
             banned.add(callee)
 
     return banned

@@ -3,7 +3,8 @@
 Usage: python -m inside.stress.exercise REQUEST.json OUTPUT.json
 
 The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them),
-`suspects` (scenarios that race), `tests` (see owntests.py; or null) and `effort` (`plain_s`, `proofs`, `times`).
+`suspects` (scenarios that race), `sdist` (or null), `tests` (see owntests.py; or null), `kit` (see race.py) and
+`effort` (`threads`, `plain_s`, `amplify_s`, `proofs`, `times`).
 
 Facts:
 
@@ -12,6 +13,7 @@ Facts:
 - `harms`: crashes, hangs and wrong results, each with `steered` (whether a race pointed there); what was shown again
   has `script`, `shown`, `ran` and `arms`; what was found by steering has `malloc`;
 - `interference`: what shows that the package ended or spoke for the processes that called it;
+- `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
 - `own_tests`: what owntests.py answers.
 """
 
@@ -23,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
-from . import installing, owntests, scenarios
+from . import amplify, installing, owntests, scenarios, unpacking
+from .amplify import Amplified
 from .answer import write_answer
 from .events import Event, deduplicate, list_interference
 from .interpreter import Interpreter
@@ -62,7 +65,7 @@ _TITLES = {
 """What a program shows, by what was seen."""
 
 Effort = dict[str, Any]
-"""`plain_s`, `proofs`, `times`: config/effort.py."""
+"""`threads`, `plain_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
 
 
 def main() -> None:
@@ -87,20 +90,51 @@ def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
         request: what this program was asked.
         site: where the distribution is installed.
     """
-    _, native = installing.find_modules(request["name"], site)
+    names, native = installing.find_modules(request["name"], site)
     plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
 
     facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
     facts["interference"] = []
     if request["surface"] is not None:
-        facts |= exercise_plan(request, plain, native)
+        amplified = amplify_own_code(request, plain, names, native)
+        facts |= exercise_plan(request, plain, native, amplified)
+        facts["amplified"] = amplified.describe()
     if request["tests"] is not None:
         facts["own_tests"] = owntests.run_tests(plain, request["wheels"], request["tests"])
 
     return facts
 
 
-def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str]) -> dict[str, Any]:
+def amplify_own_code(
+    request: dict[str, Any], plain: Interpreter, names: list[str], native: set[str]
+) -> Amplified:
+    """Run the distribution's own tests and examples, and let threads make the native calls that they make.
+
+    Args:
+        request: what this program was asked.
+        plain: the interpreter without a sanitizer.
+        names: import names of the distribution's modules.
+        native: file names of its extension modules.
+    """
+    effort: Effort = request["effort"]
+    kit = request.get("kit") or {}
+    with amplify.open_stage(request, unpacking.unpack_sealed(request["sdist"])) as stage:
+        return amplify.amplify(
+            stage,
+            plain,
+            names,
+            native,
+            after=installing.list_companions(request, plain.site),
+            threads=effort["threads"],
+            seconds=effort["amplify_s"],
+            forks=True,
+            deselect=kit.get("deselect", ()),
+        )
+
+
+def exercise_plan(
+    request: dict[str, Any], plain: Interpreter, native: set[str], amplified: Amplified
+) -> dict[str, Any]:
     """Run the planned scenarios, and show the harm that was seen (a crash, a hang, a wrong result) again.
 
     Where none could be shown again, the suspects (scenarios with a data race) are run longer.
@@ -109,6 +143,7 @@ def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str])
         request: what this program was asked.
         plain: the interpreter without a sanitizer.
         native: file names of the package's extension modules.
+        amplified: what came of own tests and examples.
 
     Returns:
         Facts: `harms`, `played`, `late`, `gil`, `errors` and `interference`.
@@ -117,7 +152,8 @@ def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str])
     plan: list[Scenario] = request["plan"]
     prelude: list[str] = request["surface"]["prelude"]
     played, seen = play_until_harm(plain, native, plan, prelude, effort["plain_s"])
-    by_id = {scenario["id"]: scenario for scenario in plan}
+    by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
+    seen += deduplicate(amplified.events)
 
     def rank_harm(event: Event) -> tuple[bool, int]:
         """Rank crashes before all else, and small scenarios before large ones."""
@@ -131,8 +167,9 @@ def exercise_plan(request: dict[str, Any], plain: Interpreter, native: set[str])
     harms: list[Event] = []
     for number, event in enumerate(seen[:_MOST_LISTED]):
         harm = {**event, "steered": False, "calls": by_id[event["scenario"]]}
-        # Those beyond the effort are listed as they were seen.
-        if number < effort["proofs"] and time.monotonic() <= prover.deadline:
+        # Those beyond the effort are listed as they were seen, and so are those that no program can make.
+        is_live = harm["calls"]["kind"] == "live"
+        if number < effort["proofs"] and time.monotonic() <= prover.deadline and not is_live:
             harm |= show_again(event, by_id[event["scenario"]], prover, effort["times"])
         harms.append(harm)
 

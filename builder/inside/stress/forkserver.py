@@ -6,10 +6,10 @@ The request has `modules`, `site` and `immortal` (whether shared objects live fo
 `scenarios`, `first`, `rounds`, `seconds`, `longest` (seconds for one scenario), `marks` and `token`. An answer has
 `pid` when a process begins, another has `status` when it ended.
 
-That process says before each scenario `begin` and after it `end`, with `seconds`, `errors`, `wrong` and `gil`. Where
-there is no time for a scenario, it says `late`, and nothing more. Its last record is the closing one. With `marks`, a
-line with the token and the scenario's place goes to standard error at the end of each: what a sanitizer wrote there
-before is of that scenario.
+That process says before each scenario `begin` and after it `end`, with `seconds`, `errors`, `wrong`, `returned` and
+`gil`. Where there is no time for a scenario, it says `late`, and nothing more. Its last record is the closing one. With
+`marks`, a line with the token and the scenario's place goes to standard error at the end of each: what a sanitizer
+wrote there before is of that scenario.
 """
 
 import builtins
@@ -123,7 +123,7 @@ def run_scenarios(
         witness.write({"begin": scenario["id"]})
 
         began = _now()
-        errors, wrong = play(scenario, namespace, request, crew, make_immortal)
+        errors, wrong, returned = play(scenario, namespace, request, crew, make_immortal)
         if request["marks"]:
             _write(2, f"\n{request['token']} {place}\n".encode())
         witness.write(
@@ -132,6 +132,7 @@ def run_scenarios(
                 "seconds": round(_now() - began, 3),
                 "errors": errors,
                 "wrong": wrong,
+                "returned": returned,
                 "gil": is_gil_enabled() is not False,
             }
         )
@@ -214,7 +215,7 @@ def play(
     request: dict[str, Any],
     crew: Crew,
     make_immortal: MakeImmortal | None,
-) -> tuple[dict[str, int], list[str]]:
+) -> tuple[dict[str, int], list[str], list[str]]:
     """Run one scenario: its threads make their calls, in as many rounds as are asked for.
 
     Args:
@@ -225,7 +226,8 @@ def play(
         make_immortal: takes objects that threads share out of reference counting; None to leave them as they are.
 
     Returns:
-        Exceptions by text, with how often each was met; and sentences about wrong results.
+        Exceptions by text, with how often each was met; sentences about wrong results; and the calls that returned in
+        more than one thread.
     """
 
     def compile_call(text: str) -> Callable[[Any, Any], Any]:
@@ -240,6 +242,7 @@ def play(
     for row in scenario["rows"]:
         rows.append([(text, compile_call(text), result) for text, result in row])
 
+    counts: dict[str, int] = {}
     try:
         errors, wrong = run_rounds(
             compile_maker(scenario["make"]),
@@ -253,11 +256,13 @@ def play(
             crew=crew,
             make_immortal=make_immortal,
             longest_s=request["longest"],
+            returned=counts,
         )
     except Exception as error:  # an expression cannot be compiled, or the subject cannot be made
-        return {f"setup: {type(error).__name__}: {error}"[:_LONGEST_ERROR]: 1}, []
+        return {f"setup: {type(error).__name__}: {error}"[:_LONGEST_ERROR]: 1}, [], []
 
-    return errors, wrong
+    returned = [text for text, count in counts.items() if count > 1]
+    return errors, wrong, returned
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def run_rounds(
     crew=None,
     make_immortal=None,
     longest_s=None,
+    returned=None,
 ):
     """Run rounds of threads that each make the calls of one row, over and over.
 
@@ -54,6 +55,7 @@ def run_rounds(
         make_immortal: is given every object that threads will share, before they do.
         longest_s: after how many seconds calls that still come to an end are cut short: a value that grows with each of
             them makes the next one slower. What does not end then is one call. None for no limit.
+        returned: is given, by the text of each call that returned, in how many threads of a round it did.
 
     Returns:
         Exceptions by text with how often they were met, and sentences about wrong results.
@@ -80,6 +82,7 @@ def run_rounds(
             errors=errors,
             wrong=wrong,
             until=until,
+            returned={} if returned is None else returned,
         )
         if now() > until:
             break
@@ -95,7 +98,7 @@ def run_rounds(
     return errors, list(wrong)
 
 
-def run_round(
+def run_round(  # noqa: C901 - one loop, which threads must run without a lock
     make,
     argument,
     rows,
@@ -108,24 +111,29 @@ def run_round(
     errors,
     wrong,
     until,
+    returned,
 ):
-    """Let threads make their calls once, note errors and wrong results, and return the subject they shared."""
+    """Let threads make their calls once, note what came of them, and return the subject they shared."""
     subject, shared = make(), argument()
     series = [make() for _ in range(iterations)] if sharing == "series" else []
     if make_immortal:
         for value in (subject, shared, *series):
             make_immortal(value)
     ready = []
+    came_back = [()] * threads  # by thread: places in its row of calls that returned
 
     def work(number):
         # What threads count references of together orders them, and hides races:
         # each has functions and lists of its own.
         own, given = (make(), argument()) if sharing == "private" else (subject, shared)
+        if sharing == "argument":
+            own = make()
         texts = rows[number % len(rows)]
         row = [(call, result) for _, call, result in texts]
         start = number // len(rows)  # threads with the same row begin at different calls of it
         targets = series
         fresh = make if sharing == "fresh" else None
+        places = set()
 
         ready.append(number)
         while len(ready) < threads:  # all begin at once: a lock would order them
@@ -141,15 +149,28 @@ def run_round(
             try:
                 # In one expression: a variable would hold a fresh object until the next one is there.
                 got = call(targets[i] if targets else fresh() if fresh else own, given)
+                places.add((start + i) % len(row))
                 if result is not None and show(got) != result:
                     text = texts[(start + i) % len(row)][0]
                     wrong[f"{text} gave {show(got)}, alone it gives {result}"[:400]] = None
             except Exception as error:
                 key = f"{type(error).__name__}: {error}"[:200]
                 errors[key] = errors.get(key, 0) + 1
+        came_back[number] = places  # at the end: what threads share meanwhile would order them
 
     crew(work, threads)
+    count_returned(rows, came_back, returned)
     return subject
+
+
+def count_returned(rows, came_back, returned):
+    """Note in how many threads each call returned, where that is more than in an earlier round."""
+    counts: dict[str, int] = {}
+    for number, places in enumerate(came_back):
+        for text in {rows[number % len(rows)][place][0] for place in places}:
+            counts[text] = counts.get(text, 0) + 1
+    for text, count in counts.items():
+        returned[text] = max(count, returned.get(text, 0))
 
 
 def run_in_threads(work, count):

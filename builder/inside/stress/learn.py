@@ -3,7 +3,8 @@
 Usage: python -m inside.stress.learn, asked as inside.supervise.witness says.
 
 The request has `modules` (import names), `folder` (its unpacked sdist, or null), `site` (where it is installed),
-`recipes` (expressions the matrix gives), `never` (calls that ended an earlier attempt), `seconds` and `journal` (a
+`recipes` (expressions the matrix gives, and the package's own tests), `recorded` (argument lists that its tests gave,
+by called name), `never` (calls that ended an earlier attempt), `seconds` and `journal` (a
 file). Before each call its text goes to the journal, so that whoever started this program knows which call ended it.
 
 Each record is all that was learnt so far: it has `prelude` (modules to import), `callables`, `subjects` and
@@ -17,7 +18,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,11 @@ _WANTED_CALLS = 2
 _MOST_OPERATIONS_OF_FUNCTION = 12
 _MOST_TEMPLATES = 60
 _ENOUGH_TEMPLATES = 12  # of an object of a Python class that has not led to native code by then
+
+_MOST_SHARED = 4  # operations of one template in which threads share an argument
+
+_ENDED = object()
+"""Stands for the end of a generator."""
 
 _CHECKPOINT_S = 1.0
 """How much of what was learnt a call that ends this process may take along."""
@@ -88,6 +95,7 @@ class Learner:
             folder=request.get("folder"),
             site=request["site"],
             roots=self.surface.roots,
+            recorded=request.get("recorded", {}),
         )
 
     def learn(self) -> None:
@@ -108,10 +116,36 @@ class Learner:
                         self._call(text, value)
                 self._checkpoint()
 
-            for subject in list(self.subjects.by_make.values()):
-                with contextlib.suppress(Exception):
-                    self._operate(subject)
+            self._operate_in_turns()
+
+    def _operate_in_turns(self) -> None:
+        """Find out what can be done with all objects, one step of each at a time, those of different types first.
+
+        So a type whose methods are slow or hang does not take the time of all others.
+        """
+        known: set[str] = set()
+        while True:
+            waiting = [make for make in self.subjects.by_make if make not in known]
+            if not waiting:
+                return
+
+            known.update(waiting)
+            turns = [self._operate(subject) for subject in self._rank_subjects(waiting)]
+            while turns:
+                turns = [turn for turn in turns if _goes_on(turn)]
                 self._checkpoint()
+
+    def _rank_subjects(self, makes: Sequence[str]) -> list[FoundSubject]:
+        """Return subjects in the order in which their turns come: the first of each type, then the second of each."""
+        subjects = [self.subjects.by_make[make] for make in makes]
+        seen: Counter[int] = Counter()
+        ranks: list[int] = []
+        for subject in subjects:
+            ranks.append(seen[subject.type_id])
+            seen[subject.type_id] += 1
+
+        order = sorted(range(len(subjects)), key=lambda place: ranks[place])
+        return [subjects[place] for place in order]
 
     def _list_public(self) -> list[tuple[str, object]]:
         """Return the public classes and functions by name, without those that end a process by design."""
@@ -136,7 +170,7 @@ class Learner:
         """Evaluate an expression of the matrix, and keep the object it makes; one that raises is skipped."""
         tried = self.evaluator.evaluate(text)
         if tried.error is None:
-            self.subjects.note_value(text, tried.result)
+            self.subjects.note_value(text, tried.result, is_given=True)
 
     def _construct(self, name: str, kind: type) -> None:
         """Find out how to make objects of a class, and keep each as a subject.
@@ -152,11 +186,17 @@ class Learner:
 
         template = name + "({})"
         argument_lists = self._arguments.find(
-            template, kind, _CONSTRUCTOR_ARITIES, wanted=_WANTED_OBJECTS
+            template, kind, _CONSTRUCTOR_ARITIES, wanted=_WANTED_OBJECTS, prefers_known=True
         )
         for argument_list in argument_lists:
             make = template.format(argument_list)
-            self.subjects.note_value(make, self.evaluator.make(make), name)
+            value = self.evaluator.make(make)
+            self.subjects.note_value(make, value, name)
+            # A descriptor does its work in a class.
+            if self.surface.find_attribute_name(type(value), "__get__"):
+                owner = f"values.own({make})"
+                type_name = f"a class with {name}"
+                self.subjects.note_value(owner, self.evaluator.make(owner), type_name)
 
     def _call(self, name: str, function: object) -> None:
         """Find out how to call a function, and keep its operations if any of them reaches native code.
@@ -181,8 +221,8 @@ class Learner:
             kept = operations[:_MOST_OPERATIONS_OF_FUNCTION]
             self.functions[name] = {"name": name, "operations": kept}
 
-    def _operate(self, subject: FoundSubject) -> None:
-        """Find out what can be done with an object: try its methods, attributes and slots.
+    def _operate(self, subject: FoundSubject) -> Iterator[None]:
+        """Find out what can be done with an object: try its methods, attributes and slots, one at each step.
 
         An object of a Python class is given up after some of them if none has reached native code.
         """
@@ -198,15 +238,32 @@ class Learner:
             if has_had_enough and not subject.reaches_native():
                 return  # Python code that does not lead to anything native
 
-            argument_lists = self._find_arguments(template, value, subject.make)
-            operations = self._describe_calls(
-                template.text, argument_lists, subject.make, template.name
-            )
-            # What did not work the first time is tried once more, with values that were found meanwhile.
-            if operations or subject.visits:
-                subject.operations[template.text] = operations
+            # Looking at an object may run code of the package, which may raise: the next template is tried.
+            with contextlib.suppress(Exception):
+                self._try_template(subject, template, value)
+            yield
 
         subject.visits += 1
+
+    def _try_template(self, subject: FoundSubject, template: Template, value: object) -> None:
+        """Find out how one thing can be done with an object, and keep the operations.
+
+        Args:
+            subject: the object.
+            template: what to do with it.
+            value: the object itself.
+        """
+        argument_lists = self._find_arguments(template, value, subject.make)
+        operations = self._describe_calls(
+            template.text, argument_lists, subject.make, template.name
+        )
+        if template.arity != 0 and operations:
+            operations += self._describe_shared(
+                template.text, argument_lists, subject.make, template.name
+            )
+        # What did not work the first time is tried once more, with values that were found meanwhile.
+        if operations or subject.visits:
+            subject.operations[template.text] = operations
 
     def _find_arguments(self, template: Template, value: object, make: str) -> list[str]:
         """Return the argument lists that a template takes; empty where none was found.
@@ -252,20 +309,26 @@ class Learner:
 
         return operations
 
-    def _describe_shared(self, template: str, argument_lists: Sequence[str]) -> list[Operation]:
+    def _describe_shared(
+        self, template: str, argument_lists: Sequence[str], make: str = "", name: str = ""
+    ) -> list[Operation]:
         """Return operations in which several threads share one argument that can be changed, such as a list.
 
-        Empty where no argument is of a type that threads could change. The shared argument is `a` in an operation's
-        text.
+        Empty where the call takes nothing that threads could change. The shared argument is `a` in an operation's text.
 
         Args:
             template: an expression in which `{}` stands for the arguments.
             argument_lists: what the template takes.
+            make: an expression that makes the subject; empty where there is none.
+            name: the attribute of the subject that the template uses; empty where there is none.
         """
         operations: list[Operation] = []
         for shared in self._arguments.iter_shared(argument_lists):
+            if len(operations) >= _MOST_SHARED:
+                break
+
             text = template.format(shared.argument_list)
-            operation = self._tester.describe(text, argument=shared.text)
+            operation = self._tester.describe(text, make=make, name=name, argument=shared.text)
             if operation is not None:
                 operation["argument"] = shared.text
                 operation["mutations"] = shared.type_name
@@ -292,6 +355,7 @@ class Learner:
             "failed": self.surface.failed,
             "callables": sorted(self.surface.callables),
             "reached": sorted(self._tester.reached),
+            "stateless": sorted(self.surface.stateless),
             "subjects": subjects,
             "functions": list(self.functions.values()),
             "complete": is_complete,
@@ -308,6 +372,16 @@ class Learner:
             "operations": operations,
             "observe": observers,
         }
+
+
+def _goes_on(turn: Iterator[None]) -> bool:
+    """Take a step of learning an object; return whether there are more.
+
+    Looking at an object may run code of the package, which may raise: then it is left at that.
+    """
+    with contextlib.suppress(Exception):
+        return next(turn, _ENDED) is not _ENDED
+    return False
 
 
 def _interrupt_call(_number: int, _frame: object) -> None:

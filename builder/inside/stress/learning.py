@@ -18,7 +18,7 @@ from .interpreter import Interpreter
 # Times that are not derived from anything were not measured: they are long beside what they wait for, and short beside
 # the time a package has.
 _POLL_S = 0.05  # how often a process is looked at
-_STALL_S = 3.0  # learn.py interrupts a call after a tenth of that; what goes on cannot be
+_STALL_S = 2.0  # learn.py interrupts a call after a tenth of that; what goes on cannot be
 _LEARN_LEAST_S = 2.0  # less than this is not worth an attempt to learn
 _LEARN_EXTRA_S = 10.0  # to import the distribution, beside calling it
 

@@ -4,10 +4,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .surface import Surface, is_native_function
-
-_TOOL_ID = 4
-"""A tool number that PEP 669 reserves for nobody: what is called may use those of debuggers and profilers."""
+from .live_calls import TOOL_ID as _TOOL_ID
+from .surface import Surface
 
 
 def find_native_calls(
@@ -28,11 +26,9 @@ def find_native_calls(
 
     def note_call(_code: object, _offset: int, function: object, first_argument: object) -> None:
         """Note a call's name if it is native and the package's own; monitoring calls this for every call."""
-        name = None
-        if is_native_function(function):
-            name = surface.find_native_name(function, first_argument)
-        if not name and counts_types and isinstance(function, type):
-            name = surface.types.get(id(function))
+        if isinstance(function, type) and not counts_types:
+            return
+        name = surface.find_native_name(function, first_argument)
         if name:
             reached.add(name)
 

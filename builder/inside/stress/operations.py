@@ -1,5 +1,6 @@
 """Find out what an operation reaches, how long it takes and what it gives, by making it alone a few times."""
 
+import inspect
 import re
 import time
 from collections.abc import Sequence
@@ -70,7 +71,7 @@ class OperationTester:
             made_by = f"(lambda s: {text})({make})" if make else text
             self._subjects.note_value(made_by, first.result)
 
-        attribute_name = self._surface.find_attribute_name(type(subject), name) if make else None
+        attribute_name = self._find_attribute(subject, name, text) if make else None
         native = self._find_reached(text, make, argument)
         if attribute_name:
             native.add(attribute_name)
@@ -93,6 +94,22 @@ class OperationTester:
             "changes": gives_nothing or failed or text.startswith(_CHANGING),
             "us": round(seconds * 1e6, 1),
         }
+
+    def _find_attribute(self, subject: object, name: str, text: str) -> str | None:
+        """Return the native callable that an attribute of a subject is, or that its descriptor runs; None for neither.
+
+        Args:
+            subject: the object.
+            name: the attribute.
+            text: the operation: `s.name` or `setattr(s, 'name', ...)`.
+        """
+        own_name = self._surface.find_attribute_name(type(subject), name)
+        if own_name is not None:
+            return own_name
+
+        descriptor = inspect.getattr_static(type(subject), name, None)
+        slot = "__set__" if text.startswith("setattr(") else "__get__"
+        return self._surface.find_attribute_name(type(descriptor), slot)
 
     def _find_reached(self, text: str, make: str, argument: str) -> set[str]:
         """Return the names of the native callables that an operation calls, itself or through Python code.

@@ -168,7 +168,6 @@ def race_tests(
     wheels: str,
     modules: set[str],
     asked: dict[str, Any],
-    unwatched: frozenset[str],
 ) -> dict[str, Any]:
     """Run the tests of an sdist in threads under a race detector.
 
@@ -178,7 +177,6 @@ def race_tests(
         wheels: as for `run_tests`.
         modules: file names of the distribution's extension modules.
         asked: as for `run_tests`.
-        unwatched: file names of native code that the detector does not watch.
 
     Returns:
         `ran`; where it is false, `why`; `seconds`, `passed` and `ended`; `lost` (tests whose reports did not arrive)
@@ -194,7 +192,7 @@ def race_tests(
         watched = runner.run_under_detector()
         seconds = round(time.monotonic() - began, 1)
 
-    races = _list_races(watched.reported, modules, scratch / _TOOLS, unwatched)
+    races = _list_races(watched.reported, modules, scratch / _TOOLS, interpreter.unwatched)
     passed = len(watched.run.outcomes.passed)
     lost = watched.lost
     shows_own_race = any(race["owner"] == "package" for race in races)
@@ -250,7 +248,7 @@ def _list_races(
         reported: its reports, and what else was printed as errors.
         modules: file names of the distribution's extension modules.
         tools: where what the tests need is installed.
-        unwatched: as for `race_tests`.
+        unwatched: file names of native code that the detector does not see.
     """
     races: list[dict[str, Any]] = []
     for report in reports.parse(reported):

@@ -18,7 +18,8 @@ from .forkserver_process import ForkServer, watch
 from .interpreter import Interpreter
 from .scenarios import Scenario
 
-_GROUP_LEAST_S = 3.0  # for a group of scenarios, though its share of the time is less
+_GROUP_LEAST_S = 1.5  # for a group of scenarios, though its share of the time is less
+_LONGEST_LEAST_S = 0.5  # for one scenario, though the time of its group is less
 _MOST_DEATHS = 3  # processes of a group that may end early before the rest of the group is left out
 _KEPT_REPORT = 6000  # characters of a report that go into the evidence: both stacks, and more
 _KEPT_SENTENCES = 3  # about wrong results of one scenario
@@ -40,6 +41,7 @@ class PlayResult:
         errors: exceptions of the scenarios, by text.
         gil: whether the GIL was on at any time.
         late: how many scenarios there was no time for.
+        returned: calls that returned in more than one thread, by id of the scenario.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -48,6 +50,7 @@ class PlayResult:
     seconds: dict[str, float] = field(default_factory=dict)
     gil: bool = False
     late: int = 0
+    returned: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Player:
@@ -61,7 +64,6 @@ class Player:
         *,
         rounds: int,
         seconds: float,
-        unwatched: frozenset[str] = frozenset(),
     ) -> None:
         """Start the fork server, which imports the package.
 
@@ -71,11 +73,9 @@ class Player:
             modules: file names of its extension modules.
             rounds: how often the threads of a scenario make all their calls.
             seconds: most time for everything that is played.
-            unwatched: file names of native code that the sanitizer does not watch, of the package or beside it.
         """
         self._interpreter = interpreter
         self._modules = modules
-        self._unwatched = unwatched
         self._rounds = rounds
         self._deadline = time.monotonic() + seconds
         self._result = PlayResult()
@@ -160,7 +160,8 @@ class Player:
             "first": first,
             "rounds": self._rounds,
             "seconds": seconds,
-            "longest": self._interpreter.longest_s,
+            # One scenario may not take the time of all others.
+            "longest": min(self._interpreter.longest_s, max(_LONGEST_LEAST_S, seconds)),
             "marks": self._interpreter.race,
         }
         pid = self._server.begin(request)
@@ -284,12 +285,13 @@ class Player:
         Args:
             ended: what its process wrote at its end: `end` (the scenario's id), `seconds` (how long it took), `errors`
                 (how often each exception was raised, by the exception's text), `wrong` (a sentence about each wrong
-                result) and `gil` (whether the GIL was on).
+                result), `returned` (calls that returned in more than one thread) and `gil` (whether the GIL was on).
         """
         scenario_id = ended["end"]
         result = self._result
         result.ended.append(scenario_id)
         result.seconds[scenario_id] = ended["seconds"]
+        result.returned[scenario_id] = ended["returned"]
         result.errors.update(ended["errors"])  # adds to the counts of earlier scenarios
         result.gil |= ended["gil"]
 
@@ -304,14 +306,14 @@ class Player:
             text: the part that was written during one scenario.
             scenario: the scenario's id.
         """
+        unwatched = self._interpreter.unwatched
         for report in reports.parse(text):
-            attribution = reports.attribute(report, self._modules, unwatched=self._unwatched)
             self._result.events.append(
                 {
                     "what": "race",
                     "scenario": scenario,
                     "kind": report["kind"],
-                    **attribution,
+                    **reports.attribute(report, self._modules, unwatched=unwatched),
                     "report": report["text"][:_KEPT_REPORT],
                 }
             )

@@ -4,16 +4,19 @@ Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel` (or null: then
 nothing is played, and only what learning shows is answered), `sdist` (or null), `recipes`, `seed`, `signs` (see
-scenarios.py), `tests` (see owntests.py; or null) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `proofs`,
-`times`).
+scenarios.py), `tests` (see owntests.py; or null), `kit` (`requirements` and `deselect` of own tests; null where there
+is no pytest) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
 
 Facts:
 
 - `preflight` (`racy_seen`, `freed_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here;
   `install`: what went wrong, or null;
 - `surface`: what learn.py wrote, without what only it needs; `plan`;
-- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `gil`, `errors`;
-- `under_threads`: native callables that threads reached; `natives`: file names of the extension modules;
+- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `kinds`: of each kind, how many
+  there are and came to their end; `gil`, `errors`;
+- `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file
+  names of the extension modules;
+- `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
 - `own_tests`: what its own tests came to under the sanitizer;
@@ -33,9 +36,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..supervise.accounts import supervise, take_account
-from ..supervise.folders import seal_folder
-from . import installing, instrumentation, learning, owntests, scenarios, speed, unpacking
+from ..supervise.accounts import supervise
+from . import (
+    amplify,
+    installing,
+    instrumentation,
+    learning,
+    owntests,
+    reached,
+    scenarios,
+    speed,
+    unpacking,
+)
+from .amplify import Amplified, Stage
 from .answer import write_answer
 from .events import Event, deduplicate, list_interference
 from .interpreter import Interpreter
@@ -45,7 +58,6 @@ from .scenarios import Scenario
 
 _SITE = "/tmp/site"
 _RACE_SITE = "/tmp/race-site"
-_SDIST = "/tmp/sdist"
 _CANARIES = "/opt/race/canaries"
 """Where the image has three extension modules, the canaries: see images/canary.c."""
 
@@ -65,7 +77,11 @@ _LONGEST_OUTPUT = 3000
 """Characters of a program's output that are kept: its end, which has the stack."""
 
 Effort = dict[str, Any]
-"""`threads`, `pairs`, `learn_s`, `race_s`, `proofs`, `times`: config/effort.py."""
+"""`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
+
+_RECORDING_SHARE = (
+    0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
+)
 
 _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
 """What of a surface is a fact; the rest is for the plan alone."""
@@ -203,20 +219,30 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     watched = instrumentation.find_watched(request["name"], race_site)
     native |= watched
     plain = Interpreter(request["python"], site)
-    race = Interpreter(request["race_python"], race_site, race=True, patience_s=_PATIENCE_S)
-
-    surface = learn_surface(plain, names, request)
-    if surface is None:
-        return {"surface": None}
-
-    unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
     dependencies = instrumentation.find_unwatched_dependencies(request["name"], race_site)
     foreign = itertools.chain.from_iterable(dependencies.values())
-    unwatched_files = frozenset({*native, *foreign} - watched)
-    plan = plan_scenarios(surface, request)
-    played = play_plan(race, surface["prelude"], native, plan, effort["race_s"], unwatched_files)
-    by_id = {scenario["id"]: scenario for scenario in plan}
-    events = deduplicate(played.events)
+    race = Interpreter(
+        request["race_python"],
+        race_site,
+        race=True,
+        patience_s=_PATIENCE_S,
+        unwatched=frozenset({*native, *foreign} - watched),
+    )
+
+    folder = unpacking.unpack_sealed(request["sdist"])
+    with amplify.open_stage(request, folder) as stage:
+        recorded = run_own_code(request, stage, plain, names, native, forks=False)
+        surface = learn_surface(plain, names, request, folder, recorded)
+        if surface is None:
+            return {"surface": None}
+
+        unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
+        plan = plan_scenarios(surface, request)
+        played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
+        amplified = run_own_code(request, stage, race, names, native, forks=True)
+
+    by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
+    events = deduplicate([*played.events, *amplified.events])
     races = [event for event in events if event["what"] == "race"]
     harms = [event for event in events if event["what"] in {"crash", "hang"}]
 
@@ -225,7 +251,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     prover = Prover(race, surface["prelude"], native, rounds=_PROVED_ROUNDS, deadline=deadline)
 
     known_places = {tuple(event["places"]) for event in races}
-    tests, races_of_tests = race_own_tests(request, race, native, known_places, unwatched_files)
+    tests, races_of_tests = race_own_tests(request, race, native, known_places)
     own_races = rank_events(filter(is_own, races), by_id)[:_MOST_LISTED]
     foreign_races = [event for event in (*races, *races_of_tests) if not is_own(event)]
 
@@ -238,12 +264,13 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     return {
         "surface": describe_surface(surface),
         "plan": plan,
-        **describe_coverage(plan, played),
+        **describe_coverage(plan, played, surface, amplified),
         "natives": sorted(native),
         "unwatched": unwatched,
         "unwatched_dependencies": sorted(dependencies),
         "interference": list_interference(events, by_id),
-        **count_trials(plan, set(played.ended)),
+        **count_trials(plan, set(played.ended), amplified),
+        "amplified": amplified.describe(),
         "errors": played.errors,
         "own_tests": tests,
         "races": proved_races,
@@ -263,7 +290,11 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
         What `hunt_races` does where nothing was played; only `surface`, None, where nothing was learnt.
     """
     names, native = installing.find_modules(request["name"], site)
-    surface = learn_surface(Interpreter(request["python"], site), names, request)
+    plain = Interpreter(request["python"], site)
+    folder = unpacking.unpack_sealed(request["sdist"])
+    with amplify.open_stage(request, folder) as stage:
+        recorded = run_own_code(request, stage, plain, names, native, forks=False)
+    surface = learn_surface(plain, names, request, folder, recorded)
     if surface is None:
         return {"surface": None}
 
@@ -271,12 +302,13 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
     return {
         "surface": describe_surface(surface),
         "plan": plan,
-        **describe_coverage(plan, PlayResult()),
+        **describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},
         "unwatched_dependencies": [],
         "interference": [],
-        **count_trials(plan, set()),
+        **count_trials(plan, set(), Amplified()),
+        "amplified": None,
         "errors": {},
         "own_tests": None,
         "races": [],
@@ -285,8 +317,46 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
     }
 
 
+def run_own_code(
+    request: dict[str, Any],
+    stage: Stage,
+    interpreter: Interpreter,
+    names: list[str],
+    native: set[str],
+    *,
+    forks: bool,
+) -> Amplified:
+    """Run the distribution's own tests and examples; with `forks`, let threads make the native calls that they make.
+
+    Args:
+        request: what this program was asked.
+        stage: has the tests.
+        interpreter: what runs them.
+        names: import names of the distribution's modules.
+        native: file names of its extension modules.
+        forks: whether to fork at native calls; else it is only recorded how they are made.
+    """
+    effort: Effort = request["effort"]
+    kit = request.get("kit") or {}
+    return amplify.amplify(
+        stage,
+        interpreter,
+        names,
+        native,
+        after=installing.list_companions(request, interpreter.site),
+        threads=effort["threads"],
+        seconds=effort["amplify_s"] * (1.0 if forks else _RECORDING_SHARE),
+        forks=forks,
+        deselect=kit.get("deselect", ()),
+    )
+
+
 def learn_surface(
-    plain: Interpreter, names: list[str], request: dict[str, Any]
+    plain: Interpreter,
+    names: list[str],
+    request: dict[str, Any],
+    folder: str | None,
+    recorded: Amplified,
 ) -> dict[str, Any] | None:
     """Return what learn.py finds out of the distribution, its "surface"; None where it never found anything.
 
@@ -294,12 +364,15 @@ def learn_surface(
         plain: the interpreter without the sanitizer.
         names: import names of the distribution's modules.
         request: what this program was asked.
+        folder: the unpacked sdist; None where there is none.
+        recorded: how the distribution's own tests call its native code.
     """
     learn_request = {
         "modules": names,
         "after": installing.list_companions(request, plain.site),
-        "folder": unpack_sdist(request["sdist"]),
-        "recipes": request["recipes"],
+        "folder": folder,
+        "recipes": [*request["recipes"], *recorded.makes],
+        "recorded": recorded.arguments,
         "seconds": request["effort"]["learn_s"],
     }
     return learning.learn(plain, learn_request)
@@ -326,12 +399,7 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
 
 
 def play_plan(
-    race: Interpreter,
-    prelude: list[str],
-    native: set[str],
-    plan: list[Scenario],
-    seconds: float,
-    unwatched: frozenset[str],
+    race: Interpreter, prelude: list[str], native: set[str], plan: list[Scenario], seconds: float
 ) -> PlayResult:
     """Run the planned scenarios under the sanitizer, as far as there is time.
 
@@ -341,16 +409,8 @@ def play_plan(
         native: file names of its extension modules.
         plan: the scenarios.
         seconds: most time for all of them.
-        unwatched: file names of native code that the sanitizer does not watch, of the package or beside it.
     """
-    player = Player(
-        race,
-        prelude,
-        native,
-        rounds=_PLAYED_ROUNDS,
-        seconds=seconds,
-        unwatched=unwatched,
-    )
+    player = Player(race, prelude, native, rounds=_PLAYED_ROUNDS, seconds=seconds)
     played = player.play(plan)
     player.close()
 
@@ -364,49 +424,59 @@ def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
         surface: what learn.py wrote.
 
     Returns:
-        The entries of the surface that `_LEARNT_FACTS` names, and `calls`: calls whose speed is worth measuring.
+        The entries of the surface that `_LEARNT_FACTS` names; `stateful`, how many native callables work on an object;
+        and `calls`: calls whose speed is worth measuring.
     """
     facts = {name: surface[name] for name in _LEARNT_FACTS}
-    return {**facts, "calls": speed.choose_calls(surface)}
+    stateful = len(set(surface["callables"]).difference(surface["stateless"]))
+    return {**facts, "stateful": stateful, "calls": speed.choose_calls(surface)}
 
 
-def describe_coverage(plan: Sequence[Scenario], played: PlayResult) -> dict[str, Any]:
-    """Return how many scenarios were run, and which native callables several threads called in them.
+def describe_coverage(
+    plan: Sequence[Scenario], played: PlayResult, surface: dict[str, Any], amplified: Amplified
+) -> dict[str, Any]:
+    """Return how many scenarios were run, and which native callables returned in several threads.
 
     Args:
         plan: the scenarios that were to be run.
         played: what was seen of those that were run.
+        surface: what learn.py wrote.
+        amplified: what came of own tests and examples.
 
     Returns:
         `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many there was no time
-        for), `gil` (whether the GIL was ever on) and `under_threads` (names of native callables, sorted).
+        for), `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on) and `under_threads` (names of
+        native callables, sorted).
     """
     ended = set(played.ended)
-    natives: set[str] = set()
+    kinds: dict[str, list[int]] = {}
     for scenario in plan:
-        # A scenario that was cut off may not have reached all it names.
-        is_threaded = scenario["threads"] > 1
-        if is_threaded and scenario["id"] in ended:
-            natives.update(scenario["natives"])
+        counts = kinds.setdefault(scenario["kind"], [0, 0])
+        counts[0] += 1
+        counts[1] += scenario["id"] in ended
 
+    natives = reached.find_reached(plan, played.returned, surface)
     return {
         "scenarios": len(plan),
         "played": len(ended),
         "late": played.late,
+        "kinds": kinds,
         "gil": played.gil,
-        "under_threads": sorted(natives),
+        "under_threads": sorted(natives | amplified.returned),
     }
 
 
-def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
+def count_trials(plan: Sequence[Scenario], ended: set[str], amplified: Amplified) -> dict[str, int]:
     """Return how many chances a race had to show itself while several threads made calls under the sanitizer.
 
     Args:
         plan: the scenarios, each of which says what calls its threads make at the same time.
         ended: ids of the scenarios that came to their end; others may have been cut short, and do not count.
+        amplified: what came of own tests and examples.
 
     Returns:
-        `pairs`: in how many scenarios two operations were tried against each other on one object.
+        `pairs`: in how many scenarios two operations were tried against each other on one object, and how many pairs
+        own tests and examples gave.
         `side_by_side`: how many calls one thread made beside the calls of the others, in a typical scenario (the
         median of all that count, the upper one of two; 0 where none counts).
     """
@@ -428,7 +498,7 @@ def count_trials(plan: Sequence[Scenario], ended: set[str]) -> dict[str, int]:
 
     calls_per_thread.sort()
     median = calls_per_thread[len(calls_per_thread) // 2] if calls_per_thread else 0
-    return {"pairs": pairs, "side_by_side": median}
+    return {"pairs": pairs + len(amplified.pairs), "side_by_side": median}
 
 
 def race_own_tests(
@@ -436,7 +506,6 @@ def race_own_tests(
     race: Interpreter,
     native: set[str],
     known_places: set[tuple[str, ...]],
-    unwatched: frozenset[str],
 ) -> tuple[dict[str, Any] | None, list[Event]]:
     """Run the distribution's own tests under the sanitizer.
 
@@ -445,7 +514,6 @@ def race_own_tests(
         race: the interpreter with the sanitizer.
         native: file names of the distribution's extension modules.
         known_places: of races that the plan has shown.
-        unwatched: file names of native code that the sanitizer does not watch.
 
     Returns:
         What the tests came to, or None where none were asked for; and the races that only they showed, by place.
@@ -454,7 +522,7 @@ def race_own_tests(
         return None, []
 
     tested = owntests.race_tests(
-        race, request["python"], request["wheels"], native, request["tests"], unwatched
+        race, request["python"], request["wheels"], native, request["tests"]
     )
     new_races: dict[tuple[str, ...], Event] = {}
     for event in tested.pop("races"):
@@ -506,7 +574,8 @@ def prove_events(
     for number, event in enumerate(events):
         scenario = by_id[event["scenario"]]
         entry = {**event, "calls": scenario}
-        if number < effort["proofs"] and time.monotonic() < prover.deadline:
+        is_live = scenario["kind"] == "live"  # no program can make what it is about
+        if number < effort["proofs"] and time.monotonic() < prover.deadline and not is_live:
             entry |= prove_event(event, scenario, prover, effort["times"])
         entries.append(entry)
 
@@ -558,22 +627,6 @@ def describe_event(event: Event) -> str:
         return f"A data race between {' and '.join(event['places'])}: ThreadSanitizer reports it."
 
     return f"A {event['what']} when threads share an object."
-
-
-def unpack_sdist(sdist: str | None) -> str | None:
-    """Unpack an sdist, whose tests show how the package is called; return its folder.
-
-    None where there is no sdist, or it cannot be unpacked.
-    """
-    if sdist is None:
-        return None
-
-    folder = Path(_SDIST)
-    if unpacking.unpack_apart(take_account(), sdist, folder) != 0:
-        return None  # an sdist only helps: learning works without one
-
-    seal_folder(folder)
-    return str(unpacking.find_root(folder))
 
 
 if __name__ == "__main__":

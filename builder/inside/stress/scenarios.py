@@ -1,22 +1,28 @@
 """What was learnt of a surface -> what threads do at the same time. Pure, and the same for the same seed."""
 
 import itertools
+import operator
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import pairing, values
 from .learnt import Function, Operation, Subject
+from .reentrancy import plan_reentrant
+from .scenario import (
+    Scenario,
+    apply_to,
+    collect_natives,
+    count_calls,
+    flatten,
+    list_unshared,
+    list_without_argument,
+    make_call,
+    make_scenario,
+)
+from .shared_arguments import plan_components, plan_shared_arguments
 
-Scenario = dict[str, Any]
-"""`id`, `kind`, `process` (scenarios of one process follow one another in it), `make` and `argument` (expressions, or
-None), `natives` (native callables it reaches), `rows` (calls by kind of thread: text and result alone), `observe`,
-`sharing`, `iterations`, `threads`; and `once` where it can be played only once in a process."""
-
-# A thread makes its calls over and over for about this long: threads that begin together overlap for most of it.
-_WINDOW_US = 3000
-_FEWEST_ITERATIONS = 12  # of calls that take long
-_MOST_ITERATIONS = 600  # of short calls: below 5 us a call is too short to be measured well
+__all__ = ["Scenario", "count_calls", "plan"]
 
 # How much of what was learnt goes into one scenario. Not measured: more would take time from other scenarios.
 _MOST_CALLS = 240  # in one row
@@ -26,6 +32,9 @@ _MOST_ON_ONE = 12  # calls that ask new subjects, and changes beneath an iterato
 _MOST_IN_LIFE = 40  # calls on a subject that is replaced meanwhile
 _MOST_CROSSED = 4  # scenarios with two subjects of a type
 _MOST_USERS = 3  # calls while a callback waits
+_HEAD_PAIRS = (
+    8  # of a subject that come before anything of the next subjects has its turn a second time
+)
 
 # A first call comes once in a process, and a process takes long: few calls are tried in many, many in a few.
 _MOST_FIRST = 24  # calls that get processes of their own
@@ -59,129 +68,47 @@ def plan(
     """
     functions: list[Function] = surface["functions"]
     subjects: list[Subject] = surface["subjects"]
+    plain: list[Subject] = []
+    for subject in subjects:
+        plain.append({**subject, "operations": list_unshared(subject)})
     chance = random.Random(seed)
-    first_calls = _choose_first_calls(functions, subjects)
+    first_calls = _choose_first_calls(functions, plain)
 
     planners: list[tuple[set[str], Iterator[Scenario]]] = [
-        ({"writable"}, _plan_first_use(first_calls, chance)),
+        ({"bare"}, _plan_subjects(plain, chance, pairs)),
         ({"libc", "writable"}, _plan_functions(functions, chance, pairs)),
-        ({"borrowed"}, _plan_shared_arguments(functions)),
-        ({"bare"}, _plan_subjects(subjects, chance, pairs)),
-        (set(), _plan_meetings(functions, subjects)),
+        ({"writable"}, _plan_first_use(first_calls, chance)),
+        ({"borrowed"}, plan_shared_arguments(functions, subjects)),
+        ({"borrowed"}, plan_reentrant(plain)),
+        (set(), plan_components(plain)),
+        (set(), _plan_meetings(functions, plain)),
     ]
     # False sorts before True: first what a sign makes likely. The rest keeps its order.
     planners.sort(key=lambda planner: planner[0].isdisjoint(signs))
-    in_order = [scenarios for _, scenarios in planners]
+    in_turns = _interleave([scenarios for _, scenarios in planners])
 
     planned: list[Scenario] = []
-    for scenario in itertools.chain(*in_order, _plan_first_use_of_each(first_calls)):
+    for scenario in itertools.chain(in_turns, _plan_first_use_of_each(first_calls)):
         is_meeting = scenario["kind"] == "meeting"
-        scenario["threads"] = 2 if is_meeting else threads
+        scenario.setdefault("threads", 2 if is_meeting else threads)
         scenario["id"] = f"{scenario['kind']}-{len(planned)}"
         planned.append(scenario)
 
     return planned
 
 
-def count_calls(scenario: Scenario) -> int:
-    """Return how many calls a scenario has."""
-    return sum(len(row) for row in scenario["rows"])
-
-
-def _make_scenario(
-    kind: str,
-    process: str,
-    rows: Sequence[Sequence[Operation]],
-    *,
-    make: str | None = None,
-    argument: str | None = None,
-    observe: Sequence[str] = (),
-    sharing: str = "shared",
-    answers: bool = False,
-) -> Scenario:
-    """Return a scenario without its id and its number of threads.
-
-    Calls that take long are made less often, so that all scenarios take about the same time.
-
-    Args:
-        kind: what it is about, such as `pair`.
-        process: the name of the process it runs in, which scenarios may share.
-        rows: the operations, one row for each kind of thread.
-        make: an expression that makes the subject; None where there is none.
-        argument: an expression that makes the argument that threads share; None where there is none.
-        observe: expressions that show the subject's state.
-        sharing: what the threads share, as harness.py knows it.
-        answers: whether results are compared with those of the same call alone.
-    """
-    operations = _flatten(rows)
-    mean_us = sum(operation["us"] for operation in operations) / max(1, len(operations))
-    iterations = int(_WINDOW_US / max(1.0, mean_us))
-
-    return {
-        "kind": kind,
-        "process": process,
-        "make": make,
-        "argument": argument,
-        "observe": list(observe),
-        "sharing": sharing,
-        "iterations": max(_FEWEST_ITERATIONS, min(_MOST_ITERATIONS, iterations)),
-        "natives": sorted(_collect_natives(operations)),
-        "rows": [_write_row(row, answers=answers) for row in rows],
-    }
-
-
-def _write_row(row: Sequence[Operation], *, answers: bool) -> list[list[str | None]]:
-    """Return the calls of a row, each as (text, result alone); the result is None where answers are not compared."""
-    calls: list[list[str | None]] = []
-    for operation in row:
-        result = operation["result"] if answers else None
-        calls.append([operation["text"], result])
-
-    return calls
-
-
-def _make_call(text: str, us: float = 1.0) -> Operation:
-    """Return an operation that the plan itself needs, such as `gc.collect(0)`, and that learn.py did not find.
-
-    Args:
-        text: the expression.
-        us: about how long it takes, in microseconds.
-    """
-    return {
-        "text": text,
-        "native": [],
-        "direct": False,
-        "result": None,
-        "changes": False,
-        "us": us,
-    }
-
-
-def _apply_to(operation: Operation, subject: str) -> Operation:
-    """Return an operation that works on what an expression gives, instead of on `s`.
-
-    `len(s)` on `s[0]` -> `(lambda s: len(s))(s[0])`.
-    """
-    return {**operation, "text": f"(lambda s: {operation['text']})({subject})"}
-
-
-def _without_argument(function: Function) -> list[Operation]:
-    """Return the operations of a function that share no argument."""
-    return [operation for operation in function["operations"] if "argument" not in operation]
-
-
-def _flatten(rows: Sequence[Sequence[Operation]]) -> list[Operation]:
-    """Return the operations of all rows as one list."""
-    return list(itertools.chain.from_iterable(rows))
-
-
-def _collect_natives(operations: Sequence[Operation]) -> set[str]:
-    """Return the native callables that operations reach."""
-    natives: set[str] = set()
-    for operation in operations:
-        natives.update(operation["native"])
-
-    return natives
+def _interleave(planners: Sequence[Iterator[Scenario]]) -> Iterator[Scenario]:
+    """Give the scenarios of each planner in turn, those of one process at a time: no kind comes last as a whole."""
+    waiting = [itertools.groupby(planner, operator.itemgetter("process")) for planner in planners]
+    while waiting:
+        going_on = []
+        for groups in waiting:
+            process = next(groups, None)
+            if process is None:
+                continue
+            yield from process[1]
+            going_on.append(groups)
+        waiting = going_on
 
 
 # --- first use ----------------------------------------------------------------
@@ -194,10 +121,10 @@ def _choose_first_calls(
 
     Operations on subjects make their subject themselves, so that each can be a process's first call.
     """
-    operations = _flatten([_without_argument(function) for function in functions])
+    operations = flatten([list_without_argument(function) for function in functions])
     for subject in subjects:
         for operation in subject["operations"]:
-            operations.append(_apply_to(operation, subject["make"]))
+            operations.append(apply_to(operation, subject["make"]))
 
     chosen: dict[tuple[str, ...], Operation] = {}
     for operation in operations:
@@ -221,7 +148,7 @@ def _plan_first_use(first_calls: Sequence[Operation], chance: random.Random) -> 
         for start in range(0, len(calls), _MOST_FIRST_TOGETHER):
             part = calls[start : start + _MOST_FIRST_TOGETHER]
             process = f"first-{order}-{start}"
-            scenario = _make_scenario("first", process, [part], sharing="fresh")
+            scenario = make_scenario("first", process, [part], sharing="fresh")
             yield {**scenario, "iterations": len(part), "once": True}
 
         chance.shuffle(calls)
@@ -238,7 +165,7 @@ def _plan_first_use_of_each(first_calls: Sequence[Operation]) -> Iterator[Scenar
     for turn in range(turns):
         for number, call in enumerate(first_calls[:_MOST_FIRST]):
             process = f"first-one-{number}-{turn}"
-            scenario = _make_scenario("first", process, [[call]], sharing="fresh")
+            scenario = make_scenario("first", process, [[call]], sharing="fresh")
             yield {**scenario, "iterations": 2, "once": True}
 
 
@@ -259,40 +186,37 @@ def _plan_functions(
     """
     by_function: list[list[Operation]] = []
     for function in functions:
-        operations = _without_argument(function)
+        operations = list_without_argument(function)
         if operations:
             by_function.append(operations)
 
     for operations in by_function:
         rows = [[operation] for operation in operations[:_MOST_VARIANTS]]
-        yield _make_scenario("function", "functions", rows, sharing="fresh", answers=True)
+        yield make_scenario("function", "functions", rows, sharing="fresh", answers=True)
         if len(operations) > 1:
             rows = [operations]
-            yield _make_scenario("function", "functions", rows, sharing="fresh", answers=True)
+            yield make_scenario("function", "functions", rows, sharing="fresh", answers=True)
 
+    # What replaces the state of a module is beside what uses it: such functions return nothing, most often.
     function_pairs = list(itertools.combinations(by_function, 2))
     chance.shuffle(function_pairs)
+    function_pairs.sort(key=lambda pair: -(pair[0][0]["changes"] + pair[1][0]["changes"]))
     for left, right in function_pairs[:most_pairs]:
-        rows = [left[:1], right[:1]]
-        yield _make_scenario("functions", "functions", rows, sharing="fresh")
+        rows = [_prefer_new_objects(left)[:2], _prefer_new_objects(right)[:2]]
+        yield make_scenario("functions", "functions", rows, sharing="fresh")
 
     if by_function:
-        rows = [_flatten(by_function)[:_MOST_CALLS]]
-        yield _make_scenario("functions", "functions", rows, sharing="fresh")
+        rows = [flatten(by_function)[:_MOST_CALLS]]
+        yield make_scenario("functions", "functions", rows, sharing="fresh")
 
 
-def _plan_shared_arguments(functions: Sequence[Function]) -> Iterator[Scenario]:
-    """Plan that all threads share one argument, such as a list: some pass it to a function, the others change it."""
-    for function in functions:
-        for operation in function["operations"]:
-            if "argument" not in operation:  # it shares none
-                continue
+def _prefer_new_objects(operations: Sequence[Operation]) -> list[Operation]:
+    """Return operations, those first that are given new objects: what they replace can be freed."""
 
-            mutations = values.MUTATIONS[operation["mutations"]]
-            changes = [_make_call(mutation.format(a="a")) for mutation in mutations]
-            rows = [[operation], changes]
-            argument = operation["argument"]
-            yield _make_scenario("argument", "arguments", rows, argument=argument)
+    def makes_none(operation: Operation) -> bool:
+        return not any(part in operation["text"] for part in values.FRESH)
+
+    return sorted(operations, key=makes_none)
 
 
 # --- subjects -----------------------------------------------------------------
@@ -313,6 +237,7 @@ def _plan_subjects(
     """
     planned_types: set[str] = set()
     met: set[pairing.NativePair] = set()
+    later: list[Iterator[Scenario]] = []
 
     # Of several objects of a kind, the one of which most can be asked stands for them.
     ranked = sorted(subjects, key=_count_natives, reverse=True)
@@ -329,17 +254,29 @@ def _plan_subjects(
             continue
 
         planned_types.add(subject["type"])
+        pairs = list(_plan_pairs(subject, process, chance, most_pairs, met))
+        series = list(_plan_series(subject, process))
+        yield from pairs[:_HEAD_PAIRS]
         yield _plan_private(subject, process)
         yield _plan_mixed(subject, process, chance)
-        yield from _plan_pairs(subject, process, chance, most_pairs, met)
-        yield from _plan_series(subject, process)
+        yield from series[:1]
         yield _plan_life(subject, process)
         yield from _plan_iteration(subject, process)
+        later.append(_move(f"{process}-more", [*pairs[_HEAD_PAIRS:], *series[1:]]))
+
+    for scenarios in later:
+        yield from scenarios
+
+
+def _move(process: str, scenarios: Sequence[Scenario]) -> Iterator[Scenario]:
+    """Give scenarios in another process."""
+    for scenario in scenarios:
+        yield {**scenario, "process": process}
 
 
 def _count_natives(subject: Subject) -> int:
     """Return how many native callables the operations on a subject reach."""
-    return len(_collect_natives(subject["operations"]))
+    return len(collect_natives(subject["operations"]))
 
 
 def _plan_private(subject: Subject, process: str) -> Scenario:
@@ -350,7 +287,7 @@ def _plan_private(subject: Subject, process: str) -> Scenario:
     operations = subject["operations"]
     with_result = [operation for operation in operations if operation["result"] is not None]
 
-    return _make_scenario(
+    return make_scenario(
         "private",
         process,
         [with_result[:_MOST_CALLS] or operations],
@@ -366,7 +303,7 @@ def _plan_mixed(subject: Subject, process: str, chance: random.Random) -> Scenar
     first_order = chance.sample(operations, len(operations))
     second_order = chance.sample(operations, len(operations))
 
-    return _make_scenario("mixed", process, [first_order, second_order], make=subject["make"])
+    return make_scenario("mixed", process, [first_order, second_order], make=subject["make"])
 
 
 def _plan_pairs(
@@ -393,7 +330,7 @@ def _plan_pairs(
         # Python code between may leave behind another state without any fault of native code: then none is compared.
         is_direct = left["direct"] and right["direct"]
         observe = subject["observe"] if is_direct else []
-        yield _make_scenario("pair", process, rows, make=subject["make"], observe=observe)
+        yield make_scenario("pair", process, rows, make=subject["make"], observe=observe)
 
 
 def _plan_series(subject: Subject, process: str) -> Iterator[Scenario]:
@@ -411,7 +348,7 @@ def _plan_series(subject: Subject, process: str) -> Iterator[Scenario]:
 
     for operation in reading[:_MOST_ON_ONE]:
         rows = [[operation]]
-        scenario = _make_scenario("series", process, rows, make=subject["make"], sharing="series")
+        scenario = make_scenario("series", process, rows, make=subject["make"], sharing="series")
         yield {**scenario, "iterations": _SERIES_SUBJECTS}
 
 
@@ -439,19 +376,19 @@ def _plan_crossed(subject: Subject, subjects: Sequence[Subject]) -> Iterator[Sce
         text = operation["text"].replace(other_make, "o")
         forwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[0], s[1])"}
         backwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[1], s[0])"}
-        yield _make_scenario("crossed", f"crossed-{make}", [[forwards], [backwards]], make=make)
+        yield make_scenario("crossed", f"crossed-{make}", [[forwards], [backwards]], make=make)
 
 
 def _plan_life(subject: Subject, process: str) -> Scenario:
     """Plan that some threads use a subject, while others replace it by a new one and collect garbage."""
     make = subject["make"]
     operations = subject["operations"][:_MOST_IN_LIFE]
-    uses = [_apply_to(operation, "s[0]") for operation in operations]
-    replacing = _make_call(f"operator.setitem(s, 0, {make})", _REPLACING_US)
-    collecting = _make_call("gc.collect(0)", _COLLECTING_US)
+    uses = [apply_to(operation, "s[0]") for operation in operations]
+    replacing = make_call(f"operator.setitem(s, 0, {make})", _REPLACING_US)
+    collecting = make_call("gc.collect(0)", _COLLECTING_US)
     endings = [*[replacing] * _REPLACED_TIMES, collecting]
 
-    return _make_scenario("life", process, [uses, endings], make=f"[{make}]")
+    return make_scenario("life", process, [uses, endings], make=f"[{make}]")
 
 
 def _plan_iteration(subject: Subject, process: str) -> Iterator[Scenario]:
@@ -463,11 +400,11 @@ def _plan_iteration(subject: Subject, process: str) -> Iterator[Scenario]:
     if not any(operation["text"] == "iter(s)" for operation in operations):
         return
 
-    step = _make_call("next(s[1], None)")
+    step = make_call("next(s[1], None)")
     changing = [operation for operation in operations if operation["changes"]]
-    changes = [_apply_to(operation, "s[0]") for operation in changing[:_MOST_ON_ONE]]
+    changes = [apply_to(operation, "s[0]") for operation in changing[:_MOST_ON_ONE]]
     make = f"(lambda s: (s, iter(s)))({subject['make']})"
-    yield _make_scenario("iterator", process, [[step], [step, *changes]], make=make)
+    yield make_scenario("iterator", process, [[step], [step, *changes]], make=make)
 
 
 # --- meetings -----------------------------------------------------------------
@@ -487,7 +424,7 @@ def _plan_meetings(
         }
         calls_meanwhile = ", ".join(f"lambda: {user['text']}" for user in users)
         waiting: Operation = {**operation, "text": f"values.join(a, {calls_meanwhile})"}
-        scenario = _make_scenario(
+        scenario = make_scenario(
             "meeting",
             f"meeting-{number}",
             [[calling_back], [waiting]],
@@ -516,6 +453,6 @@ def _find_callbacks(
                 yield operation, users, subject["make"]
 
     for function in functions:
-        for operation in _without_argument(function):
+        for operation in list_without_argument(function):
             if values.CALLBACK in operation["text"]:
                 yield operation, [operation], None

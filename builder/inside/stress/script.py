@@ -77,6 +77,7 @@ _EXPLAINED = {
     "private": "nothing, each has an object of its own",
     "series": "one object for all of them at every step",
     "fresh": "nothing, each call has an object of its own",
+    "argument": "the argument; each has an object of its own",
 }
 
 _ALWAYS_IMPORTED = ("faulthandler", "os", "sys", "threading", "time")
@@ -87,8 +88,14 @@ _VALUES: tuple[type | Callable[..., Any], ...] = (
     values.SlowIndex,
     values.SlowEnd,
     values.SlowBuffer,
+    values.Reentrant,
+    values.ReentrantItems,
+    values.Anything,
+    values.Owner,
+    values.own,
     values.Meeting,
     values.join,
+    values.after,
     values.Collecting,
 )
 """What calls may name of values.py, in an order in which each stands after what it needs."""
@@ -96,6 +103,7 @@ _VALUES: tuple[type | Callable[..., Any], ...] = (
 _HARNESS = (
     harness.run_rounds,
     harness.run_round,
+    harness.count_returned,
     harness.run_in_threads,
     harness.run_alone,
     harness.observe,
@@ -220,9 +228,14 @@ def _render_values(expressions: str) -> str:
     named = [value for value in _VALUES if f"values.{value.__name__}" in expressions]
     if not named:
         return ""
+    if values.ReentrantItems in named and values.Reentrant not in named:
+        named.insert(0, values.Reentrant)
+    if values.own in named:
+        named.insert(0, values.Owner)
+    named = list(dict.fromkeys(named))
 
     sources = "\n\n".join(inspect.getsource(value) for value in named)
-    header = f"from collections.abc import Callable\n\nPATIENCE = {values.PATIENCE}"
+    header = f"from collections.abc import Callable, Iterator\n\nPATIENCE = {values.PATIENCE}"
     return f"{header}\n\n\n{sources}\n"
 
 

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from . import values
 from .learnt import Operation
 from .surface import Surface, is_native_type
 
 # How many subjects there may be. Not measured: each is asked for all it offers, twice.
 _MOST_SUBJECTS = 40
 _MOST_OF_A_TYPE = 6
+_LONGEST_GIVEN = (
+    1500  # characters of one that was given: it may repeat what a test did with an object
+)
 _LONGEST_MAKE = 300  # characters of the expression that makes one: each result is made of that of its own subject
 
 
@@ -61,7 +65,9 @@ class Subjects:
         """Return whether there is a subject whose type has that name."""
         return any(subject.type_name == name for subject in self.by_make.values())
 
-    def note_value(self, make: str, value: object, type_name: str = "") -> None:
+    def note_value(
+        self, make: str, value: object, type_name: str = "", *, is_given: bool = False
+    ) -> None:
         """Keep a value of the package: as a subject in `by_make`, and as an argument for other calls in `own`.
 
         A subject is an object that operations are tried on. `make` is the expression that makes it anew, such as
@@ -76,9 +82,10 @@ class Subjects:
             make: an expression that makes the value.
             value: the value.
             type_name: the name its class is called by, such as `pkg.Table`; empty where the caller knows none.
+            is_given: whether the expression is one that the matrix or the package's own tests gave.
         """
         is_known = make in self.by_make
-        is_too_long = len(make) > _LONGEST_MAKE
+        is_too_long = len(make) > (_LONGEST_GIVEN if is_given else _LONGEST_MAKE)
         is_full = len(self.by_make) >= _MOST_SUBJECTS
         if value is None or is_known or is_full or is_too_long:
             return
@@ -89,7 +96,8 @@ class Subjects:
         is_native = any(id(base) in self._surface.types for base in kind.__mro__)
         is_python = kind.__module__ in self._surface.modules and not is_native_type(kind)
         is_opaque = kind.__name__ == "PyCapsule"
-        if not (is_native or is_python or is_opaque):
+        is_owner = isinstance(value, values.Owner)  # of a descriptor of the package
+        if not (is_native or is_python or is_opaque or is_owner):
             return
 
         same_type = [subject for subject in self.by_make.values() if subject.type_id == id(kind)]

@@ -13,8 +13,17 @@ _BUILTIN = (
     types.WrapperDescriptorType,
     types.ClassMethodDescriptorType,
 )
-_DATA = (types.GetSetDescriptorType, types.MemberDescriptorType)
-_DESCRIPTORS = (*_DATA, staticmethod, classmethod, property)
+_DESCRIPTORS = (types.GetSetDescriptorType, staticmethod, classmethod, property)
+"""What native code runs for. A member descriptor is not among them: the interpreter itself reads and sets it."""
+
+_OF_CLASSES = (
+    staticmethod,
+    classmethod,
+    types.ClassMethodDescriptorType,
+    types.BuiltinFunctionType,
+)
+"""Attributes of types that are called without an object."""
+
 _FOREIGN_FUNCTIONS = frozenset({
     # Cython
     "cython_function_or_method",
@@ -79,6 +88,7 @@ class Surface:
         types: names of its native types, by id.
         functions: names of its native functions, by id.
         callables: names of its native callables, such as `pkg._speedups.Hasher.update`, as the keys of a dict.
+        stateless: those among them that are called without an object.
 
     `types` and `functions` have `id(object)` as key, so that an object which several names lead to is known again.
     """
@@ -99,6 +109,7 @@ class Surface:
         self.types: dict[int, str] = {}
         self.functions: dict[int, str] = {}
         self.callables: dict[str, None] = {}  # stands for a set that keeps its order: no values
+        self.stateless: set[str] = set()
         for module in self.natives:
             self._survey_module(module)
 
@@ -125,6 +136,7 @@ class Surface:
                     function_name = f"{module.__name__}.{name}"
                     self.functions[id(value)] = function_name
                     self.callables[function_name] = None
+                    self.stateless.add(function_name)
             elif is_native_type(value) and self._is_own(value, module):
                 self._survey_type(module, value)
 
@@ -137,7 +149,9 @@ class Surface:
         return is_of_package or is_no_module
 
     def _survey_type(self, module: types.ModuleType, kind: type) -> None:
-        """Note a native type and its methods, attributes and slots; nothing where it is known.
+        """Note a native type and its methods, attributes and slots, and those of its native bases.
+
+        A base may have no name in any module, as Cython's internal classes. Nothing is done where the type is known.
 
         Args:
             module: the module that the type is named after.
@@ -150,6 +164,12 @@ class Surface:
         self.types[id(kind)] = type_name
         for name in list_own_names(kind):
             self.callables[f"{type_name}.{name}"] = None
+            if isinstance(kind.__dict__[name], _OF_CLASSES):
+                self.stateless.add(f"{type_name}.{name}")
+
+        for base in kind.__mro__[1:]:
+            if is_native_type(base) and self._is_own(base, module):
+                self._survey_type(module, base)
 
     def note_type(self, kind: type) -> None:
         """Note a native type of the distribution that no module has a name for, such as that of an iterator.
@@ -175,11 +195,13 @@ class Surface:
         if id(function) in self.functions:
             return self.functions[id(function)]
 
+        if isinstance(function, type):
+            return self.types.get(id(function))
+        if not is_native_function(function):  # an object that is called
+            return self.find_attribute_name(type(function), "__call__")
         name = getattr(function, "__name__", None)
         if name is None:
             return None
-        if isinstance(function, type):
-            return self.types.get(id(function))
 
         # A descriptor knows its type, and a bound method its object; of others only the caller knows it.
         bound_type = getattr(function, "__objclass__", None)

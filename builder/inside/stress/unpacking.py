@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from ..supervise.accounts import Account
-from ..supervise.folders import make_folder
+from ..supervise.accounts import Account, take_account
+from ..supervise.folders import make_folder, seal_folder
 from ..supervise.process import choose_variables, run_to_end
 from . import sdists
 
@@ -29,6 +29,9 @@ _SETTINGS = (
     "pytest.ini",
 )
 """Files that tests may read their settings from."""
+
+_SEALED_FOLDER = "/tmp/sdist"
+"""Where an sdist is unpacked to be read."""
 
 _PACKAGE = __name__.rpartition(".")[0]
 _PROGRAMS = Path(__file__).parents[_PACKAGE.count(".") + 1]
@@ -58,6 +61,22 @@ def unpack_apart(account: Account, sdist: str, folder: Path, *tests: Path) -> in
     print(printed, end="", flush=True)
 
     return exit_code
+
+
+def unpack_sealed(sdist: str | None) -> str | None:
+    """Unpack an sdist, whose tests and examples show how the package is called; return its folder.
+
+    None where there is no sdist, or it cannot be unpacked.
+    """
+    if sdist is None:
+        return None
+
+    folder = Path(_SEALED_FOLDER)
+    if unpack_apart(take_account(), sdist, folder) != 0:
+        return None  # an sdist only helps: learning works without one
+
+    seal_folder(folder)
+    return str(find_root(folder))
 
 
 def find_root(folder: Path) -> Path:

@@ -5,7 +5,7 @@ Expressions are evaluated with this module's classes under the name `values`; a 
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 PATIENCE = 300
 """How long to wait for a callback, in milliseconds: code that never calls back must not hold up a scenario."""
@@ -108,10 +108,18 @@ MUTATIONS = {
         "{a}.update({{'k%d' % i: i for i in range(40)}})",
     ),
     "set": ("{a}.add(7)", "{a}.clear()", "{a}.update(range(40))"),
-    "bytearray": ("{a}.extend(b'abcd')", "{a}.clear()"),
+    "bytearray": ("{a}.extend(b'abcd')", "{a}.clear()", "{a}.extend(bytes(9000))"),
 }  # fmt: skip
 """What other threads may do to an argument while native code reads it, by its type; `{a}` is the argument. Writing the
 bytes that a buffer shows is not among it: who reads them cannot know, and who shares them has to agree who writes."""
+
+SHAREABLE = {
+    "list": "[1, 2, 3]",
+    "dict": "{'a': 1, 'b': 2}",
+    "bytearray": "bytearray(b'abcdefgh')",
+    "set": "{1, 2}",
+}
+"""A value of each type that threads may share and change: tried as an argument wherever one may be given."""
 
 NEVER = frozenset({
     "kill", "abort", "exit", "_exit", "fork", "terminate", "reboot", "shutdown", "suspend", "send_signal", "sleep",
@@ -175,6 +183,140 @@ class SlowBuffer:
         time.sleep(0.0001)
 
 
+class Reentrant:
+    """A key, number or callback that changes an object whenever it is asked for anything, and when it is given back.
+
+    What asks is often in the middle of its work on that very object.
+    """
+
+    def __init__(self, key: object, subject: object, step: Callable[[object], object]) -> None:
+        self.key = key
+        self.subject = subject
+        self.step = step
+        self.busy = False
+
+    def enter(self) -> None:
+        """Change the object, unless that is being done."""
+        if self.busy:
+            return
+        self.busy = True
+        try:
+            self.step(self.subject)
+        except Exception:
+            pass
+        finally:
+            self.busy = False
+
+    def __hash__(self) -> int:
+        self.enter()
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        self.enter()
+        return bool(self.key == getattr(other, "key", other))
+
+    def __lt__(self, other: object) -> bool:
+        self.enter()
+        return False
+
+    def __index__(self) -> int:
+        self.enter()
+        return self.key if isinstance(self.key, int) else 1
+
+    def __float__(self) -> float:
+        self.enter()
+        return 1.0
+
+    def __call__(self, *given: object, **named: object) -> int:
+        """Change the object, and return a number."""
+        self.enter()
+        return 1
+
+    def __del__(self) -> None:
+        self.enter()
+
+    def __repr__(self) -> str:
+        self.enter()
+        return "Reentrant()"
+
+
+class ReentrantItems:
+    """Items that change an object whenever one of them is asked for, and bytes that do when they are let go."""
+
+    def __init__(self, subject: object, step: Callable[[object], object]) -> None:
+        self.reentrant = Reentrant(1, subject, step)
+
+    def __iter__(self) -> Iterator[object]:
+        for item in (1, "ab", ("a", 1)):
+            self.reentrant.enter()
+            yield item
+
+    def __len__(self) -> int:
+        self.reentrant.enter()
+        return 3
+
+    def __getitem__(self, place: int) -> object:
+        self.reentrant.enter()
+        return (1, "ab", ("a", 1))[place]
+
+    def __buffer__(self, flags: int) -> memoryview:
+        self.reentrant.enter()
+        return memoryview(bytearray(b"abcdefgh"))
+
+    def __release_buffer__(self, view: memoryview) -> None:
+        self.reentrant.enter()
+
+
+class Anything:
+    """Stands for an object of a test, such as a listener: it has all attributes, takes all calls, and keeps nothing."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *given: object, **named: object) -> object:
+        """Return itself: what is asked of the answer is answered, too."""
+        return self
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __index__(self) -> int:
+        return 1
+
+    def __float__(self) -> float:
+        return 1.0
+
+    def __repr__(self) -> str:
+        return "Anything()"
+
+
+class Owner:
+    """A class that has a descriptor: see `own`."""
+
+    def __init__(self) -> None:
+        self._cache: dict[str, object] = {}
+
+    def forget(self) -> None:
+        """Forget what the descriptor may have kept."""
+        self._cache.clear()
+        for name in list(vars(self)):
+            if name != "_cache":
+                vars(self).pop(name, None)
+
+
+def own(descriptor: object) -> object:
+    """Return an object of a new class that has a descriptor, as its attribute `x`."""
+    return type("Owned", (Owner,), {"x": descriptor})()
+
+
 class Meeting:
     """A callback that waits until another thread has done something meanwhile.
 
@@ -208,6 +350,16 @@ def join(meeting: Meeting, *calls: Callable[[], object]) -> None:
             call()
     finally:
         meeting.done = True
+
+
+def after(subject: object, *steps: Callable[[object], object]) -> object:
+    """Return an object after calls were made on it; what these raise is no matter."""
+    for step in steps:
+        try:
+            step(subject)
+        except Exception:
+            continue
+    return subject
 
 
 class Collecting:

@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import host
 from builder.distributions.build_tags import add_build_tag
 from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
@@ -20,6 +19,7 @@ from builder.distributions.reproducible import compare_files, normalize_wheel
 from builder.errors import InfrastructureError
 from builder.evidence.build import BuildFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
+from builder.host import settings as host
 from builder.jobs.build import network
 from builder.jobs.build.cache_record import BuildCache, hash_requirements
 from builder.jobs.build.cibuildwheel import CallOutcome, CallRequest, CibuildwheelCall
@@ -31,7 +31,7 @@ from builder.jobs.build.recipe import Recipe
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement
 from builder.jobs.upstream import take_wheel
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.sources.switches import find_switches
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.proxy.cache import FetchedFile
     from builder.proxy.crates import FetchedCrate
+    from builder.proxy.toolchains import ToolchainFile
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
@@ -79,9 +80,10 @@ class _Outcomes:
         return host.describe_processor() if self.cpu_options else ""
 
     @property
-    def fetched(self) -> tuple[FetchedFile | FetchedCrate, ...]:
-        """What the calls fetched, crates among it."""
-        return (*self.report.fetched, *self.report.crates.files)
+    def fetched(self) -> tuple[FetchedFile | FetchedCrate | ToolchainFile, ...]:
+        """What the calls fetched, crates and Rust toolchains among it."""
+        crates = self.report.crates
+        return (*self.report.fetched, *crates.files, *crates.toolchains.files)
 
     def add(self, outcome: CallOutcome) -> None:
         """Add the wheels, the usage and the network report of one call; its failure is explained elsewhere."""
@@ -429,6 +431,7 @@ class Build(Recipe):
                 "cpu_options": tuple(outcomes.cpu_options),
                 "processor": outcomes.processor,
                 **outcomes.report.record(),
+                "rust": outcomes.report.crates.toolchains.version,
             }
         )
         return Result(facts=facts, files=files)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from builder.proxy.cache import FetchedFile
     from builder.proxy.crates import FetchedCrate
+    from builder.proxy.toolchains import ToolchainFile
     from builder.store.store import Store
 
 
@@ -39,12 +40,14 @@ class CacheRecord:
 
 
 def hash_requirements(
-    fetched: Iterable[FetchedFile | FetchedCrate], own_wheels: object, processor: str = ""
+    fetched: Iterable[FetchedFile | FetchedCrate | ToolchainFile],
+    own_wheels: object,
+    processor: str = "",
 ) -> str:
     """Return a hash of everything of others that a build was made with.
 
     Args:
-        fetched: the files that it fetched from the index, and crates.
+        fetched: the files that it fetched from the index, crates, and a Rust toolchain.
         own_wheels: hashes of the farm's own wheels that it was built with.
         processor: the one that it was compiled for; empty where that is any.
     """

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from builder import host
 from builder.engine import compiler_cache
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.tasks import Limits
 from builder.errors import InfrastructureError, Interrupted
+from builder.host import settings as host
 from builder.jobs.build.cpu_options import find_cpu_options
 from builder.jobs.build.log import FailedCall, find_infrastructure_problem
 from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.log_file import BoundedLog
 from builder.jobs.build.output import Expectation, Refusal, match_abi, share_wheels
 from builder.jobs.build.refusal import Request, read_refusal, write_request
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.untrusted.interpreter import SAFE_PATH, module_command
 
 if TYPE_CHECKING:
@@ -270,6 +270,7 @@ class CibuildwheelCall:
             disk=self._disk_excess,
             ended=None if own_end is None else own_end.exit_code,
             asked=outcome.report.refused_hosts,
+            lacking=outcome.report.lacking_toolchains,
             index=session.network.dns_server,
         )
 

@@ -19,6 +19,10 @@ SOFT = 1
 CONSEQUENCE = 2
 """The line only says that something failed before it."""
 
+_OLD_RUST = (
+    "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), name a server that has newer ones "
+    "(`WHEELFARM_RUSTUP_DIST_SERVER`), or take an older release"
+)
 _CRATES = (
     "name a sparse registry that has it in WHEELFARM_CARGO_REGISTRY, or take an sdist that has its crates in it "
     "(`cargo vendor`), or put them there with a patch (`patches` in [packages.{package}])"
@@ -240,12 +244,14 @@ PATTERNS = (
     # --- Rust
     _pattern("WF202", "can't find Rust compiler", r"can't find Rust compiler", "a compiler is missing: Rust's",
              "add `cargo` to `apt` in [packages.{package}]", missing="program", name="cargo"),
+    _pattern("WF201", "wheelfarm-toolchain-refused: ", r"^wheelfarm-toolchain-refused: (.*)$", "Rust: {0}",
+             "the server of Rust toolchains lists that archive with this very hash: ask who runs it, or take another (`WHEELFARM_RUSTUP_DIST_SERVER`)"),
     _pattern("WF201", "failed to run custom build command for", r"^error: failed to run custom build command for `([^`]+)`(?:.*\n){1,8}?\s*+--- stderr\n\s*+(\S.*)",
              "Rust: the build of {0} says: {1}"),
     _pattern("WF201", " is not supported by the following package", r"^error: (rustc \S+ is not supported by the following packages?):\n\s*+(\S++ requires rustc \S++)",
-             "Rust: {0}: {1}", "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
+             "Rust: {0}: {1}", _OLD_RUST),
     _pattern("WF201", " requires rustc ", r"(package `[^`]+` cannot be built because it requires rustc \S+ or newer, while the currently active rustc version is \S+)", "Rust: {0}",
-             "the base's Rust is older than that: build on a base with a newer one (`build-on` in [farm]), or take an older release"),
+             _OLD_RUST),
     _pattern("WF225", "error: failed to get `",
              r"^error: failed to get `([\w-]+)` as a dependency of package `([^`]+)`(?:.*\n){1,8}?\s*+"
              r"(?:download of config\.json failed|[Uu]nable to update registry|failed to query replaced source registry)",

@@ -25,12 +25,15 @@ from builder.jobs.build.log_excerpt import BUILD_START, STAGE_START, read_log
 from builder.store.hashing import digest
 from builder.untrusted.package_names import project_of, table_key
 from builder.untrusted.text import clean_line
+from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from builder.verdicts.codes import FindingCode
 
 _MAX_ERROR_CHARS = 300
 """How long an error may be: it is one line of a report, and some compilers print whole types."""
+
+_MAX_NAMED_TOOLCHAINS = 2  # a build asks for one
 
 _PURE_WHEEL_EXIT_CODE = 5
 """cibuildwheel's exit code where a build made a wheel without native code (cibuildwheel/errors.py)."""
@@ -75,6 +78,7 @@ class FailedCall:
         ended: exit code of the container, if something of the build ended it before the build was done; else None.
         asked: hosts that the build asked the index proxy for and that no build reaches.
         index: address of the index proxy.
+        lacking: Rust toolchains that were wanted and not had: what was asked, and what it answered.
     """
 
     abis: tuple[str, ...]
@@ -87,6 +91,7 @@ class FailedCall:
     index: str = ""
     disk: str | None = None
     ended: int | None = None
+    lacking: tuple[str, ...] = ()
 
     def explain(self, log: Path, package: str) -> tuple[Failure, str]:
         """Return why the call made no wheel, and the ABI that it was building when it failed.
@@ -108,6 +113,12 @@ class FailedCall:
         )
         if self.ended is not None and failure.code not in _LIMIT_CODES:
             failure = _explain_own_end(self.ended, failure.stage)
+        if self.lacking and failure.code == "WF201":
+            asked = join_names(self.lacking, _MAX_NAMED_TOOLCHAINS)
+            failure = replace(
+                failure,
+                error=f"{failure.error}; a newer Rust was asked for and not had: {asked}",
+            )
         # The proxy's record is sure. The log is searched only for connections that did not use the proxy.
         hosts = self.asked or network.find_unreachable_hosts(text, self.index)
 

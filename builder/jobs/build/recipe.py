@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import ROOT
@@ -23,8 +23,8 @@ from builder.jobs.build.own_wheels import (
     constraints_path,
     to_container_paths,
 )
+from builder.jobs.build.rust import RustSupplies
 from builder.jobs.job import build_requirement
-from builder.proxy.crates import CARGO_CONFIGURATION, CARGO_CONFIGURATION_PATH
 from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ _PYTHON_IN_CONTAINER = "/opt/python/cp39-cp39/bin/python"  # what cibuildwheel i
 
 UNPACK_PROGRAM = ROOT / "inside" / "stress" / "sdists.py"
 """The program that unpacks sdists, in containers; it needs nothing but Python's standard library."""
-_CARGO_FILE = "cargo.toml"
+_TOOLCHAIN_FOLDER = "/opt/wheelfarm/rust"
+"""Where a Rust toolchain goes that is not the base's."""
 _SAY_PATCH_FAILED = '{ echo "wheelfarm: patch $patch does not apply"; exit 1; }'
 _REPAIR = (
     cpu_options.SHOW_COMMAND
@@ -86,8 +87,7 @@ class Recipe:
     Attributes:
         sdist_sha256: hash of the sdist; the store has the file.
         packages: system packages to install for the build.
-        program_folders: folders of the image to look for programs in, before the usual ones.
-        has_crates: whether cargo is told of the registry of crates that the index proxy passes on.
+        rust: what it gets for Rust.
         patches: content of each patch, in the order in which they are applied.
         constraints: which releases of build requirements may be taken (PEP 508).
         exclude: shared libraries that are not grafted into the wheels.
@@ -106,8 +106,7 @@ class Recipe:
     sdist_sha256: str
     abis: tuple[str, ...]
     packages: tuple[str, ...] = ()
-    program_folders: tuple[str, ...] = ()
-    has_crates: bool = False
+    rust: RustSupplies = field(default_factory=RustSupplies)
     environment: Mapping[str, str]
     config_settings: Mapping[str, tuple[str, ...]]
     constraints: tuple[str, ...] = ()
@@ -137,10 +136,7 @@ class Recipe:
         # Only where it is so: the keys of all other builds were made before there was such a thing.
         if self.constraints:
             settings["build constraints"] = self.constraints
-        if self.program_folders:
-            settings["folders of programs"] = self.program_folders
-        if self.has_crates:
-            settings["crates"] = CARGO_CONFIGURATION
+        settings |= self.rust.settings()
         if self.exclude:
             settings["libraries left out"] = self.exclude
         if self.is_pure:
@@ -180,8 +176,7 @@ class Recipe:
         for number, patch in enumerate(self.patches):
             files[f"patches/{number:03}.patch"] = patch.encode()
 
-        if self.has_crates:
-            files[_CARGO_FILE] = CARGO_CONFIGURATION.encode()
+        files |= self.rust.files()
 
         builds = [inputs[role] for role in self.requirement_roles]
         own_wheels = collect_own_wheels(builds, self.selected_abis, store, self.constraints)
@@ -212,12 +207,9 @@ class Recipe:
             f"mv {_INPUTS} {_INPUTS_IN_CONTAINER}",
             f"{_PYTHON_IN_CONTAINER} -I -S {program} {sdist} {_PROJECT_IN_CONTAINER}",
         ]
-        if self.has_crates:
-            folder = PurePosixPath(CARGO_CONFIGURATION_PATH).parent
-            commands += [
-                f"mkdir -p {folder}",
-                f"cp {_INPUTS_IN_CONTAINER}/{_CARGO_FILE} {CARGO_CONFIGURATION_PATH}",
-            ]
+        commands += self.rust.commands(
+            _INPUTS_IN_CONTAINER, _PYTHON_IN_CONTAINER, _TOOLCHAIN_FOLDER
+        )
         if self.patches:
             commands += [
                 f"for patch in {_INPUTS_IN_CONTAINER}/patches/*",
@@ -267,7 +259,9 @@ class Recipe:
                 "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
                 "UV_PYTHON_DOWNLOADS": "never",
                 "CCACHE_LOGFILE": cpu_options.LOG_IN_CONTAINER,
-                "PATH": ":".join((*self.program_folders, compiler_cache.PATH)),
+                "PATH": ":".join(
+                    (*self.rust.search_folders(_TOOLCHAIN_FOLDER), compiler_cache.PATH)
+                ),
                 **self._parallelism(cpus),
                 **self.environment,
             },

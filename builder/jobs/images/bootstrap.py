@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder import host
 from builder.engine import provision
 from builder.errors import EngineMissingError, InfrastructureError, Interrupted
+from builder.host import settings as host
 
 if TYPE_CHECKING:
     import threading

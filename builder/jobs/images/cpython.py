@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from builder import host
 from builder.errors import InfrastructureError
+from builder.host import settings as host
 from builder.sources import http
 from builder.sources.errors import ANSWER_ERRORS
 from builder.store.files import atomic_write, file_sha256

@@ -10,12 +10,12 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from builder import host
 from builder.config import catalog
 from builder.engine.labels import LABEL
 from builder.engine.tasks import Limits, Task
 from builder.errors import InfrastructureError
 from builder.evidence.image import ImageFacts, read_image_content
+from builder.host import settings as host
 from builder.jobs.job import Result
 from builder.store.files import file_sha256
 from builder.store.hashing import digest

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from builder import host
 from builder.config import catalog
 from builder.evidence.image import read_image_tag
+from builder.host import settings as host
 from builder.jobs.images.ids import INTERPRETERS, base_image_id, role_image_id
 from builder.jobs.images.image import CA_LABEL, BuiltImage, ca_digest
 

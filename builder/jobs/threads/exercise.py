@@ -21,7 +21,7 @@ from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, p
 from builder.jobs.threads.race import read_plan
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, load_test_wheels
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.package_names import project_of
@@ -204,6 +204,8 @@ class Exercise:
             **plan.to_json(),
             "suspects": _select_suspects(race),
             "tests": self._own_tests.make_request(test_wheels),
+            "kit": self._own_tests.describe_kit(test_wheels),
+            "sdist": self._own_tests.sdist_path if self.sdist_sha256 else None,
             "effort": self.effort.record(),
         }
         wheels = list(required_wheels(self.abi.name, builds, self.pure))
@@ -214,7 +216,7 @@ class Exercise:
         }
         # The calls of the plan are made more than once, and proofs take as long again. Own tests run on one thread and
         # on several.
-        exercise_s = 8 * self.effort.plain_s + 3 * self.effort.tests_s
+        exercise_s = 8 * self.effort.plain_s + 3 * self.effort.tests_s + 4 * self.effort.amplify_s
 
         return ask(
             _PROGRAM,

@@ -29,7 +29,7 @@ from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, p
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, TestWheels
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.judge.wheel.thread_signs import list_signs
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.names import UntrustedNameError, parse_wheel_name
@@ -61,6 +61,9 @@ _PROGRAM = Program(
 )
 _PLAN_FILE = "plan.json"
 _WHEEL_FOLDER = "/result/wheel"
+_RUST_INPUTS = "/farm/rust"
+_CARGO_FOLDER = "/tmp/.cargo"  # noqa: S108 - in the container; cargo keeps crates there as well
+_RUST_FOLDER = "/tmp/wheelfarm-rust"  # noqa: S108 - in the container, where the compilation is no root
 
 # Much, because ThreadSanitizer keeps several words about every word of memory.
 _MEMORY_BYTES = 6 << 30
@@ -208,6 +211,7 @@ class Race:
             settings["build constraints"] = self.build.constraints
         if self.after:
             settings["imported first"] = self.after
+        settings |= self.build.rust.settings()
 
         return settings
 
@@ -351,6 +355,7 @@ class Race:
         files: dict[str, bytes | Path] = {
             sdist: tools.store.file(self.build.sdist_sha256),
             "/farm/sdists.py": UNPACK_PROGRAM,
+            **{f"{_RUST_INPUTS}/{name}": file for name, file in self.build.rust.files().items()},
             **to_container_paths(own_wheels),
         }
         files[_WATCH_HEADER_PATH] = _WATCH_HEADER.encode()
@@ -367,7 +372,15 @@ class Race:
 
         task = Task(
             image=image,
-            command=["sh", "-c", _COMPILE_SCRIPT, "sh", self.abi.python, sdist, *options],
+            command=[
+                "sh",
+                "-c",
+                self._prepare_rust() + _COMPILE_SCRIPT,
+                "sh",
+                self.abi.python,
+                sdist,
+                *options,
+            ],
             files=files,
             collect=_WHEEL_FOLDER,
             network=index,
@@ -386,6 +399,18 @@ class Race:
         if ended.timed_out:
             return "it did not end in time"
         return self._explain_failure(tools.log, log_start, ended.exit_code)
+
+    def _prepare_rust(self) -> str:
+        """Return what a shell does beforehand, so that the compilation has the same Rust and crates as the build."""
+        rust = self.build.rust
+        commands = rust.commands(_RUST_INPUTS, self.abi.python, _RUST_FOLDER, _CARGO_FOLDER)
+        if rust.has_crates:
+            commands.append(f"export CARGO_HOME={_CARGO_FOLDER}")
+        folders = rust.search_folders(_RUST_FOLDER)
+        if folders:
+            commands.append(f'export PATH="{":".join(folders)}:$PATH"')
+
+        return "".join(f"{command} || exit 1\n" for command in commands)
 
     def _explain_failure(self, log: Path, start: int, exit_code: int) -> str:
         """Return the first error of a compilation, in one line.
@@ -438,6 +463,7 @@ class Race:
             "seed": self.seed,
             "signs": list(signs),
             "tests": self._own_tests.make_request(test_wheels),
+            "kit": self._own_tests.describe_kit(test_wheels),
             "effort": self.effort.record(),
         }
         wheels = list(required_wheels(self.abi.name, builds, self.pure))
@@ -451,6 +477,7 @@ class Race:
         # Learning how to call the package and calling it by threads may each start over several times, and the proof of
         # a race takes as long as the scenario it was found in.
         search_s = 6 * (self.effort.race_s + self.effort.learn_s) + 2 * self.effort.tests_s
+        search_s += 6 * self.effort.amplify_s
 
         return ask(
             _PROGRAM,

@@ -116,7 +116,7 @@ class TestSuite:
     ) -> TestWheels:
         """Fetch the wheels that the tests need, in a container that reaches the package index.
 
-        Nothing is fetched where there is no sdist, it has no tests, or the effort has no time for them. Without pytest
+        Nothing is fetched where there is no sdist, or it has no tests. Without pytest
         the tests cannot run; so if it could not be fetched, no wheels come back at all.
 
         Args:
@@ -132,7 +132,7 @@ class TestSuite:
         requirements = test_requirements.find_test_requirements(
             sdist, self.sdist_filename, self.settings.requires
         )
-        if not self.effort.tests_s or requirements is None:
+        if requirements is None:
             return TestWheels()
 
         tools.say("fetching what its own tests need")
@@ -154,12 +154,12 @@ class TestSuite:
         return TestWheels(wheels=wheels if has_pytest else {}, requirements=requirements)
 
     def make_request(self, needed: TestWheels) -> JsonValue:
-        """Return the request to builder/inside/stress/owntests.py; None where the tests cannot run.
+        """Return the request to builder/inside/stress/owntests.py; None where the tests cannot run, or have no time.
 
         Args:
             needed: the wheels that the tests need, as they were fetched; empty where the tests cannot run.
         """
-        if not needed.wheels:
+        if not needed.wheels or not self.effort.tests_s:
             return None
 
         return {
@@ -170,6 +170,20 @@ class TestSuite:
             "seconds": self.effort.tests_s,
             "deselect": list(self.settings.deselect),
             "command": list(self.settings.options),
+        }
+
+    def describe_kit(self, needed: TestWheels) -> JsonValue:
+        """Return what builder/inside/stress/amplify.py installs and leaves out; None where there is no pytest.
+
+        Args:
+            needed: the wheels that the tests need, as they were fetched; empty where the tests cannot run.
+        """
+        if not needed.wheels:
+            return None
+
+        return {
+            "requirements": list(needed.requirements),
+            "deselect": list(self.settings.deselect),
         }
 
 

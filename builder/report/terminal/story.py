@@ -201,6 +201,8 @@ def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
         origin = f"built on {wheel.base}"
         if wheel.origin == "upstream":
             origin = f"upstream's own, taken for {wheel.base}"
+        if wheel.rust:
+            origin += f" with Rust {wheel.rust}"
         text = f"  wheel   {wheel.filename}, {origin}, needs {wheel.floor}"
         console.print(Text(text), soft_wrap=True)
     if part.on:

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from builder import host
 from builder.check import load as loading
 from builder.check import read as check
 from builder.config import catalog
+from builder.host import settings as host
 from builder.plan.resources import Resources
 from builder.store.store import Store
 from tests import planted

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 from packaging.version import Version
 
-from builder import host
 from builder.check import read as check
 from builder.check import threads
 from builder.check.load import LoadEnvironment
 from builder.config import catalog
 from builder.config.effort import EFFORTS, EffortLevel
+from builder.host import settings as host
 from builder.plan.resources import Resources
 from builder.store.store import Store
 from tests import planted

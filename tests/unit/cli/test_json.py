@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import typer
 
-from builder import host, index
+from builder import index
 from builder.cli.main import app
 from builder.engine import provision
 from builder.errors import ExitCode
@@ -17,6 +17,7 @@ from builder.farm import doctor, replay, run, sweep
 from builder.farm.garbage import MatrixUsage
 from builder.farm.replay import Replay, ReplayResult
 from builder.generate import docs
+from builder.host import settings as host
 from builder.index import ServedFile, upload
 from builder.index.upload import UploadOutcome, UploadResult
 from builder.report import command_documents

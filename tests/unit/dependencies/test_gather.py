@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from builder.dependencies import gather, resolve
 from builder.dependencies.files import Dependency, DependencyFile
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources.client import Index
 from builder.store.store import Store
 from tests.unit.local_index import sdist, serving, wheel

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from builder import host
 from builder.dependencies import files, resolve
 from builder.dependencies.files import Selection
 from builder.errors import ExitCode, IndexUnreachableError
+from builder.host import settings as host
 from builder.sources.client import Index
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel

@@ -8,7 +8,7 @@ from packaging.version import Version
 from builder.config import edit, matrix
 from builder.dependencies import resolve, select
 from builder.dependencies.files import Dependency, DependencyFile, Selection, read
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources.client import Index
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, archive, sdist, serving, wheel

@@ -15,7 +15,7 @@ from builder.config import matrix
 from builder.distributions import members
 from builder.distributions.members import NotAnSdistError, iter_members
 from builder.distributions.metadata import NotADistributionError, sdist_metadata
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.inside.stress import sdists
 from builder.inside.stress.sdists import SdistError
 from builder.jobs.threads.test_requirements import find_test_requirements

@@ -214,7 +214,7 @@ PLAN = [
 ]
 SURFACE: dict[str, Any] = {
     "prelude": ["foo"], "failed": {"foo.tk": "ImportError: no"}, "callables": ["foo.fine"], "reached": ["foo.fine"],
-    "fatal": ["foo.exit()"], "complete": True, "subjects": [],
+    "stateless": ["foo.fine"], "fatal": ["foo.exit()"], "complete": True, "subjects": [],
     "functions": [
         {"name": f"foo.{name}", "operations": [
             {"text": f"foo.{name}()", "us": 1.0, "result": "1", "native": [f"foo.{name}"], "direct": True, "changes": False}
@@ -222,7 +222,7 @@ SURFACE: dict[str, Any] = {
     ],
 }  # fmt: skip
 EFFORT = {
-    "threads": 2, "pairs": 4, "learn_s": 1.0, "race_s": 60.0, "plain_s": 2.0, "tests_s": 30.0, "iterations": 1,
+    "threads": 2, "pairs": 4, "learn_s": 1.0, "race_s": 60.0, "plain_s": 2.0, "amplify_s": 1.0, "tests_s": 30.0, "iterations": 1,
     "proofs": 1, "times": 1,
 }  # fmt: skip
 
@@ -274,7 +274,7 @@ def tests(tmp_path: Path) -> dict[str, Any]:
 def test_exercise_answers_as_described(site: Path, tests: dict[str, Any]):
     request = {
         "python": sys.executable, "name": "foo", "surface": SURFACE, "plan": PLAN, "suspects": [PLAN[1]], "effort": EFFORT,
-        "tests": tests, "wheels": str(Path(tests["sdist"]).parent / "wheels"),
+        "sdist": None, "kit": None, "tests": tests, "wheels": str(Path(tests["sdist"]).parent / "wheels"),
     }  # fmt: skip
     answer = ExerciseAnswer.check(
         as_json({"install": None, **exercise.look_for_harm(request, str(site))})
@@ -294,7 +294,7 @@ def test_exercise_answers_as_described(site: Path, tests: dict[str, Any]):
 def test_where_a_race_was_seen_harm_is_described_too(site: Path):
     request = {
         "python": sys.executable, "name": "foo", "surface": SURFACE, "plan": PLAN[:1], "suspects": [PLAN[1]],
-        "effort": EFFORT, "tests": None, "wheels": "",
+        "effort": EFFORT, "sdist": None, "kit": None, "tests": None, "wheels": "",
     }  # fmt: skip
     answer = ExerciseAnswer.check(
         as_json({"install": None, **exercise.look_for_harm(request, str(site))})
@@ -342,7 +342,8 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
 ):
     """A package that does not compile with the sanitizer, or has no sdist: threads are to call its wheel all the same."""
     learnt = {
-        "prelude": ["foo"], "failed": {}, "callables": ["foo.fine"], "reached": ["foo.fine"], "fatal": [], "complete": True,
+        "prelude": ["foo"], "failed": {}, "callables": ["foo.fine"], "reached": ["foo.fine"], "stateless": [], "fatal": [], "complete": True,
+        "functions": [], "subjects": [],
     }  # fmt: skip
     scenario = make_scenario("fine", "foo.fine()")
     monkeypatch.setattr(race, "learn_surface", lambda *_: learnt)
@@ -351,7 +352,7 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
     monkeypatch.setattr(installing, "install", lambda *_: None)
     monkeypatch.setattr(race, "_SITE", str(site))
     monkeypatch.setattr(race, "supervise", lambda: None)
-    request = {"python": sys.executable, "name": "foo", "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2}}  # fmt: skip
+    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "amplify_s": 1.0}}  # fmt: skip
     (tmp_path / "request.json").write_text(json.dumps(request))
     output = tmp_path / "answer.json"
     monkeypatch.setattr(sys, "argv", ["race", str(tmp_path / "request.json"), str(output)])

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from builder import host, index
+from builder import index
 from builder.config import catalog
 from builder.config import matrix as matrices
 from builder.config.matrix import Matrix
 from builder.farm.application_files import ApplicationError, hash_files, keep_files, read_lock
 from builder.farm.applications import TriedApplications, find_outlook, try_applications
+from builder.host import settings as host
 from builder.index import Entry, Manifest
 from builder.jobs.application import Application as ApplicationJob
 from builder.judge.application import Outlook

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from builder.farm import doctor
 from builder.farm.doctor import Check
+from tests.rust_server import RustServer
 
 
 def render(*checks: Check) -> str:
@@ -51,6 +52,42 @@ def test_an_index_that_does_not_answer_is_no_traceback(monkeypatch):
     check = doctor._check_url("index", "http://127.0.0.1:9/simple/", "look", required=True)
     assert (check.ok, check.remedy) == (False, "look")
     assert check.found.startswith("does not answer (")
+
+
+RUST_VARIABLES = (
+    "WHEELFARM_CARGO_REGISTRY",
+    "WHEELFARM_CARGO_TOKEN",
+    "WHEELFARM_RUSTUP_DIST_SERVER",
+    "RUSTUP_DIST_SERVER",
+)
+
+
+def test_where_crates_and_rust_come_from_is_told(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path))
+    for name in RUST_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    crates, rust = doctor._check_crate_registry(), doctor._check_toolchain_server()
+    assert (crates.ok, rust.ok) == (True, True)
+    assert "none set (WHEELFARM_CARGO_REGISTRY" in crates.found
+    assert "none set (WHEELFARM_RUSTUP_DIST_SERVER" in rust.found
+
+    server = RustServer()
+    server.files["/dist/channel-rust-stable.toml.sha256"] = b"0"
+    with server.serve() as url:
+        host = url.removeprefix("http://")
+        monkeypatch.setenv("WHEELFARM_CARGO_REGISTRY", f"sparse+http://me:secret@{host}index/")
+        monkeypatch.setenv("WHEELFARM_CARGO_TOKEN", "known")
+        monkeypatch.setenv("WHEELFARM_RUSTUP_DIST_SERVER", f"http://me:secret@{host}")
+        crates, rust = doctor._check_crate_registry(), doctor._check_toolchain_server()
+        assert (crates.ok, rust.ok) == (False, True)
+        assert crates.found == f"{url}index/config.json answers with status 404"
+        assert rust.found == f"{url}dist/channel-rust-stable.toml.sha256 answers"
+        assert server.asked[-1][1] == "Basic bWU6c2VjcmV0"
+
+    rust = doctor._check_toolchain_server()
+    assert (rust.ok, rust.required) == (False, False)
+    assert rust.found.endswith("does not answer (ConnectionError)")
+    assert "secret" not in f"{crates.record()}{rust.record()}"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from builder.jobs.load import Load
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race, read_plan
 from builder.jobs.threads.speed import Speed
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.store.store import Store

@@ -182,6 +182,10 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
         Case(changed={"user": {"has_crates": True}}),
         of("user", "build", "audit", "load", "race", "exercise"),
     ),
+    "a Rust that is newer than the base's": (
+        Case(changed={"user": {"rust_version": "1.999.0", "has_toolchains": True}}),
+        of("user", "build", "audit", "load", "race", "exercise"),
+    ),
     "a constraint of build requirements": (
         Case(text=configured("build-constraints = ['setuptools<82']")),
         of("user"),

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from builder.errors import InfrastructureError, Interrupted
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.jobs import remedy
 from builder.jobs.job import Tools
 from builder.store.store import Store

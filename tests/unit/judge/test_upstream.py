@@ -71,6 +71,13 @@ def test_a_verdict_says_that_the_wheel_is_upstreams():
     assert [made.origin for made in judge(build(), abi="cp314").wheels] == ["built"]
 
 
+def test_a_verdict_names_the_rust_of_what_was_built_and_not_of_what_upstream_built():
+    built = build(cp314t=taken("cp314t"))
+    built = replace(built, facts={**built.facts, "rust": "1.98.0"})
+    assert [made.rust for made in judge(built, abi="cp314").wheels] == ["1.98.0"]
+    assert [made.rust for made in judge(built, abi="cp314t").wheels] == [""]
+
+
 def test_a_wheel_in_the_place_of_a_failed_build_is_judged_as_it_is_and_said_to_be_that():
     stands = taken("cp314t", stands_for=FAILURE["failure"])
     judgement = judge(build(cp314t=stands), race=race(), exercise=exercise())

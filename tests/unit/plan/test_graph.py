@@ -441,9 +441,32 @@ def test_what_is_built_with_rust_gets_that_of_the_base(
     planned = graph.make_plan(loaded, found, {}, catalog.load(), Package(), None)
     jobs: dict[str, Any] = dict(jobs_by_text(planned))
     assert jobs["build:foo@debian-12"].packages == debian
-    assert jobs["build:foo@ubuntu-24.04"].program_folders == folders
-    assert not jobs["build:foo@debian-12"].has_crates
+    assert jobs["build:foo@ubuntu-24.04"].rust.program_folders == folders
+    assert not jobs["build:foo@debian-12"].rust.has_crates
     assert jobs["build:bar@debian-12"].packages == ()
+
+
+@pytest.mark.parametrize(
+    ("version", "apt", "has_toolchains", "debian", "ubuntu"),
+    [
+        ("", "", True, "", ""),
+        ("1.96.5", "", True, "", ""),
+        ("1.97.0", "", True, "1.97.0", ""),
+        ("1.98.1", "", True, "1.98.1", "1.98.1"),
+        ("1.98.1", "", False, "", ""),
+        ("1.98.1", "apt = ['cargo']", True, "", ""),
+    ],
+)
+def test_a_newer_rust_is_fetched_where_that_of_the_base_is_too_old_and_a_server_is_set(
+    *, version: str, apt: str, has_toolchains: bool, debian: str, ubuntu: str
+):
+    text = f"[farm]\nbases = ['debian-12', 'ubuntu-24.04']\n[packages.foo]\n{apt}\n"
+    loaded = matrix.parse(tomllib.loads(text), Path("matrix.toml"))
+    foo = source("foo", uses_rust=True, rust_version=version, has_toolchains=has_toolchains)
+    planned = graph.make_plan(loaded, {"foo": foo}, {}, catalog.load(), Package(), None)
+    jobs: dict[str, Any] = dict(jobs_by_text(planned))
+    assert jobs["build:foo@debian-12"].rust.toolchain == debian
+    assert jobs["build:foo@ubuntu-24.04"].rust.toolchain == ubuntu
 
 
 def test_versions_of_one_project_have_jobs_of_their_own_and_the_old_ones_keep_their_keys():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.detection import labels as tables
+from benchmarks.detection import replays
 from benchmarks.detection.labels import Label, split_into_batches
 from benchmarks.detection.page import render_page
 from benchmarks.detection.reach import summarize_reach
-from benchmarks.detection.runs import Package, names_one_of, read_package
+from benchmarks.detection.runs import BLAMED, Package, names_one_of, read_package, render_table
 from benchmarks.detection.score import count_changes, describe_packages, score
 
 
@@ -99,6 +102,42 @@ def test_the_tables_are_read(name: str):
     assert labels
     only = tables.read_labels(name, [labels[0].package])
     assert {one.package for one in only} == {labels[0].package}
+
+
+def test_every_release_with_a_fault_names_its_functions_and_has_one_without():
+    labels = tables.read_labels("releases", [])
+    mended = {one.package for one in labels if one.expected == tables.SAFE}
+    broken = [one for one in labels if one.expected in BLAMED]
+
+    assert {one.package for one in broken} <= mended
+    assert all(one.functions for one in broken)
+
+
+def test_a_release_is_built_with_its_system_packages(tmp_path: Path):
+    release = Label(
+        package="pkg", version="1", expected="distinct", fault="", functions=(), apt=("nasm",)
+    )
+    table = tomllib.loads(render_table("releases", release, tmp_path))
+    assert table["packages"]["pkg"] == {"version": "==1", "apt": ["nasm"]}
+
+
+def test_each_release_is_replayed_from_the_wheelhouse_of_its_batch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    asked: list[Path] = []
+
+    def find_none(wheelhouse: Path, package: str) -> None:
+        asked.append(wheelhouse)
+
+    monkeypatch.setattr(replays, "find_best_replay", find_none)
+    older = label("pkg", "distinct", version="1")
+    newer = label("pkg", "distinct", version="2")
+    mended = label("pkg", "compatible", version="3")
+
+    rows = replays.compare_releases([older, newer, mended], tmp_path)
+
+    assert asked == [tmp_path / "0" / "wheelhouse", tmp_path / "1" / "wheelhouse"]
+    assert [row["version"] for row in rows] == ["1", "3", "2", "3"]
 
 
 def test_the_page_has_what_was_measured():

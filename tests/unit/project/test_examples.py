@@ -16,7 +16,7 @@ from builder import sources
 from builder.config import catalog, matrix
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Matrix, Package
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.inside.stress import sdists
 from builder.plan import graph
 from builder.sources import Source

@@ -8,7 +8,7 @@ import pytest
 from jsonschema.validators import validator_for
 from ruamel.yaml import YAML
 
-from builder import host
+from builder.host import settings as host
 from tests.unit.report.test_report import published_schema
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,7 @@ from builder.farm.shard_lock import UnfitLockError, parse_lock
 from builder.jobs.build.cache_record import hash_requirements
 from builder.proxy.cache import IndexCache
 from builder.proxy.crates import CratePage, Crates, FetchedCrate, registry_settings
-from builder.proxy.proxy import SessionReport, _parse_record
+from builder.proxy.report import SessionReport, parse_record
 from builder.store.job_ids import JobId, JobKind
 
 JOB = JobId(JobKind.BUILD, "foo", "debian-12")
@@ -80,7 +80,7 @@ def test_what_is_no_crate_is_no_lock_of_a_shard(tmp_path: Path, crates: dict[str
 )
 def test_what_is_no_crate_is_no_event(line: bytes):
     with pytest.raises(InfrastructureError, match="record of a session"):
-        _parse_record(line)
+        parse_record(line)
 
 
 def test_a_report_names_crates_among_what_was_fetched_and_of_a_name_the_last():

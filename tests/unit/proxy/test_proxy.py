@@ -33,15 +33,13 @@ from builder.errors import InfrastructureError
 from builder.inside.proxy import names
 from builder.inside.proxy.addresses import AddressRule
 from builder.inside.proxy.answers import SilentError
-from builder.inside.proxy.server import Handler, Server
+from builder.inside.proxy.files import FileFolders
+from builder.inside.proxy.handler import Handler
+from builder.inside.proxy.listening import Server
 from builder.inside.proxy.sessions import Sessions
 from builder.inside.proxy.upstream import Upstream
-from builder.proxy.proxy import (
-    SessionReport,
-    _list_cutoffs,
-    _parse_record,
-    client_environment,
-)
+from builder.proxy.configuration import client_environment, list_cutoffs
+from builder.proxy.report import SessionReport, parse_record
 
 
 def wheel(project: str, version: str, marker: str = "") -> bytes:
@@ -191,8 +189,7 @@ def proxy(tmp_path: Path) -> Iterator[Proxy]:
         {
             "upstream": Upstream(
                 f"http://127.0.0.1:{behind.server_port}/index/",
-                tmp_path / "given",
-                tmp_path / "fetched",
+                FileFolders(tmp_path / "given", tmp_path / "fetched"),
                 held,
                 AddressRule(
                     ["https://index.invalid/simple/"],
@@ -490,7 +487,7 @@ def test_no_head_of_a_request_stops_the_server(proxy: Proxy, head: bytes):
 
 
 def test_a_client_has_so_many_connections(proxy: Proxy, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("builder.inside.proxy.server._MAX_CONNECTIONS", 3)
+    monkeypatch.setattr("builder.inside.proxy.listening._MAX_CONNECTIONS", 3)
     with contextlib.ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), 10))
@@ -503,14 +500,14 @@ def test_a_client_has_so_many_connections(proxy: Proxy, monkeypatch: pytest.Monk
         assert time.monotonic() < deadline
 
 
-@pytest.mark.parametrize("limit", ["_HEAD_TIMEOUT_S", "_ANSWER_TIMEOUT_S"])
+@pytest.mark.parametrize("limit", ["listening.HEAD_TIMEOUT_S", "handler._ANSWER_TIMEOUT_S"])
 def test_who_is_slow_is_cut_off(proxy: Proxy, monkeypatch: pytest.MonkeyPatch, limit: str):
     """A client that sends a byte now and then, and one that reads none of a long answer."""
-    monkeypatch.setattr(f"builder.inside.proxy.server.{limit}", 0.5)
+    monkeypatch.setattr(f"builder.inside.proxy.{limit}", 0.5)
     proxy.cache.add("tool", "tool-1.0.tar.gz", b"x" * (64 << 20))
     proxy.open("one")
     with socket.create_connection(("127.0.0.1", proxy.port), 10) as client:
-        if limit == "_ANSWER_TIMEOUT_S":
+        if limit == "handler._ANSWER_TIMEOUT_S":
             client.sendall(b"GET /one/simple/tool/tool-1.0.tar.gz HTTP/1.1\r\n\r\n")
             time.sleep(2)
             received = 0
@@ -624,11 +621,11 @@ def test_a_record_has_so_many_bytes_and_unrecorded_files_are_not_sent(
 )
 def test_what_is_no_event_is_no_report(line: bytes):
     with pytest.raises(InfrastructureError, match="record of a session"):
-        _parse_record(line)
+        parse_record(line)
 
 
 def test_hosts_of_a_record_are_printable():
-    (event,) = _parse_record(json.dumps({"kind": "asked", "host": "\x1b]0;owned\x07"}).encode())
+    (event,) = parse_record(json.dumps({"kind": "asked", "host": "\x1b]0;owned\x07"}).encode())
     assert event["host"].isprintable()
 
 
@@ -653,7 +650,7 @@ def test_no_redirect_of_the_cache_leads_to_this_machine(tmp_path: Path):
     url = f"http://127.0.0.1:{cache.server_port}/index/"
     rule = AddressRule(["http://index.invalid/simple/"], services=[url])
     try:
-        upstream = Upstream(url, tmp_path, tmp_path / "fetched", {}, rule)
+        upstream = Upstream(url, FileFolders(tmp_path, tmp_path / "fetched"), {}, rule)
         with pytest.raises(SilentError):
             upstream.page("tool")
     finally:
@@ -696,11 +693,10 @@ def test_a_build_gets_no_file_that_is_too_young_or_has_no_upload_time(tmp_path: 
     )
     upstream = Upstream(
         url,
-        tmp_path,
-        tmp_path / "fetched",
+        FileFolders(tmp_path, tmp_path / "fetched"),
         {},
         AddressRule(["https://index.invalid/simple/"], services=[url]),
-        uploaded_before=_list_cutoffs(cool_down),
+        uploaded_before=list_cutoffs(cool_down),
     )
     try:
         served = {name: len(upstream.page(name)) for name in ("a", "free", "Slow_One")}

@@ -6,7 +6,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from builder.config import matrix
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources import Sources, resolve
 from builder.sources.client import Index
 from builder.store.store import Store

@@ -146,6 +146,9 @@ def test_a_source_is_recorded_with_what_it_is_built_with():
     assert Source.from_record(one.record()) == one
 
 
+CARGO = b'[package]\nrust-version = "1.90"\n'
+
+
 @pytest.mark.parametrize(
     ("requires", "uses_rust"),
     [
@@ -165,9 +168,12 @@ def test_packages_that_are_built_with_rust_are_known_and_whether_there_are_crate
 ):
     monkeypatch.setenv("CARGO_HOME", str(tmp_path / "no-cargo"))
     monkeypatch.setenv("WHEELFARM_CARGO_REGISTRY", registry)
+    monkeypatch.setenv("WHEELFARM_RUSTUP_DIST_SERVER", registry.removeprefix("sparse+"))
     path = tmp_path / "foo-1.0.tar.gz"
     pyproject = f"[build-system]\nrequires = {requires}\n".encode()
-    path.write_bytes(archive("tar.gz", {"foo-1.0/pyproject.toml": pyproject}))
+    path.write_bytes(
+        archive("tar.gz", {"foo-1.0/pyproject.toml": pyproject, "foo-1.0/Cargo.toml": CARGO})
+    )
     with Store(tmp_path / "wheelhouse") as store:
         found = {
             "foo": Source(
@@ -181,6 +187,8 @@ def test_packages_that_are_built_with_rust_are_known_and_whether_there_are_crate
         answer = build_requirements.add_build_requirements(Sources(found=found), store, PYTHON)
     assert answer.found["foo"].uses_rust is uses_rust
     assert answer.found["foo"].has_crates is (uses_rust and bool(registry))
+    assert answer.found["foo"].has_toolchains is (uses_rust and bool(registry))
+    assert answer.found["foo"].rust_version == ("1.90.0" if uses_rust else "")
     assert Source.from_record(answer.found["foo"].record()) == answer.found["foo"]
 
 

@@ -11,7 +11,7 @@ from builder.config.cool_down import CoolDown
 from builder.dependencies import resolve as dependencies
 from builder.dependencies.files import Dependency, DependencyFile
 from builder.errors import MatrixError
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.judge.package import judge_fault
 from builder.sources import Sources, resolve
 from builder.sources.client import Index

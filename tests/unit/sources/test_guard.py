@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from builder.config import matrix
 from builder.errors import NoSpaceError
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources import Sources, resolve
 from builder.sources.client import Index
 from builder.sources.closure import Candidate, NoSolutionError, resolve_closure

@@ -15,7 +15,7 @@ import pytest
 from packaging.version import Version
 
 from builder.config import matrix
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources import Sources, client, http, resolve
 from builder.sources.client import Index
 from builder.sources.errors import MalformedAnswerError, RefusedAddressError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources import http
 from builder.sources.client import Index
 from builder.sources.errors import FileMismatchError, NoIndexAnswerError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources import client as index
 from builder.sources import http
 from builder.sources.client import Index

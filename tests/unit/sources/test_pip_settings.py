@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from builder import host
-from builder.host import IndexSettings
+from builder.host import settings as host
+from builder.host.settings import IndexSettings
 from builder.sources.client import Index
 from builder.sources.errors import NoIndexAnswerError
 from builder.store.store import Store

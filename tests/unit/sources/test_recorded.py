@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, sdist, serving, wheel
 from tests.unit.sources.resolving import ask

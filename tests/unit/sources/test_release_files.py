@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.store.store import Store
 from tests.unit.local_index import LocalIndex, archive, sdist, wheel
 from tests.unit.sources.resolving import ask

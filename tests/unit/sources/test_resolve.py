@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources.client import Index
 from builder.sources.releases import Release
 from builder.store.store import Store

@@ -11,7 +11,7 @@ import pytest
 from packaging.version import Version
 
 from builder.config import catalog, matrix
-from builder.host import IndexSettings
+from builder.host.settings import IndexSettings
 from builder.sources import Source, Sources, resolve
 from builder.sources.client import Index
 from builder.sources.index_file import IndexFile

@@ -137,7 +137,7 @@ PROGRAMS = {
     "engine/provision.py": {"apt-cache", "systemctl", "dockerd"},
     "execute/guardian.py": {"module_command"},
     "farm/doctor.py": {"getconf"},
-    "host.py": {"apt-get"},
+    "host/settings.py": {"apt-get"},
     "jobs/build/cibuildwheel.py": {"module_command"},
     "jobs/build/launcher.py": {"cp", "inspect"},  # of the container engine
     "jobs/images/bootstrap.py": {"mmdebstrap"},

@@ -16,10 +16,12 @@ import pytest
 
 from builder.inside.proxy.addresses import AddressRule
 from builder.inside.proxy.crates import CrateRegistry, fill_download, index_path
-from builder.inside.proxy.server import Handler, Server
+from builder.inside.proxy.files import FileFolders
+from builder.inside.proxy.handler import Handler
+from builder.inside.proxy.listening import Server
 from builder.inside.proxy.sessions import Sessions
+from builder.proxy.configuration import client_environment
 from builder.proxy.crates import CARGO_CONFIGURATION
-from builder.proxy.proxy import client_environment
 from tests.crate_registry import Registry, make_crate
 from tests.crate_registry import index_path as served_at
 
@@ -69,8 +71,7 @@ def start(root: Path, registry: Registry, url: str, **settings: Any) -> Iterator
         (root / name).mkdir(exist_ok=True)
     crates = CrateRegistry(
         {"url": url, "token": "", "held": {}, **settings},
-        root / "given",
-        root / "fetched",
+        FileFolders(root / "given", root / "fetched"),
         AddressRule([url] if url else []),
     )
     sessions = Sessions(root / "sessions", root / "records")

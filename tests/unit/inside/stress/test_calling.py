@@ -278,3 +278,26 @@ def test_an_error_that_names_a_parameter_tells_its_place():
     )  # fmt: skip
     assert [*search.run([], [2])] == [("8", "'fixed'")]
     assert made == ["8, 'ab'", "8, 'fixed'"]
+
+
+def test_lengths_and_factors_that_an_error_names_are_tried():
+    def cipher(key: object) -> None:
+        need(key, bytes, 1, "bytes")
+        if len(key) != 32:  # type: ignore[arg-type]
+            raise ValueError("key must be 32 bytes long")
+
+    def ring(size: object) -> None:
+        need(size, int, 1, "int")
+        if size not in {16, 1024}:
+            raise ValueError("size must be a power of two, and more than 8")
+
+    assert found(cipher, wanted=1) == ["bytes(32)"]
+    assert found(ring, wanted=1) == ["16"]
+
+
+def test_nothing_is_guessed_where_what_others_call_it_with_works():
+    made = ["'given'"]
+    assert found(lambda text: text, ready=("'given'",), wanted=5, prefers_ready=True) == made
+    assert len(found(lambda text: text, ready=("'given'",), wanted=5)) > 1
+    refused = found(lambda text: text + 1, ready=("'given'",), wanted=1, prefers_ready=True)
+    assert refused

@@ -252,3 +252,13 @@ def test_what_threads_share_is_kept_and_what_each_has_of_its_own_is_not():
         make_immortal=kept.append,
     )
     assert [type(one) for one in kept].count(Counter) == 4
+
+
+def test_what_returned_in_how_many_threads_is_told():
+    def fail(_s: Any, _a: Any) -> None:
+        raise ValueError("no")
+
+    returned: dict[str, int] = {}
+    rows: list[list[Call]] = [[ADD], [("s.fail()", fail, None), SWAP]]
+    drilled(Swapping, rows, returned=returned)
+    assert returned == {"s.add()": 2, "s.swap()": 2}

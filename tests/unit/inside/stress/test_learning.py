@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from builder.inside.stress import learn, learning, values
+from builder.inside.stress.argument_finder import ArgumentFinder
 from builder.inside.stress.evaluator import Evaluator
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.journal import Journal
@@ -74,6 +76,21 @@ def test_what_ended_two_attempts_is_called_with_no_arguments_at_all(journal: Pat
     assert isinstance(calls.evaluate("sys.exit(3)").error, RuntimeError)
     # A method of that name may be that of another type.
     assert isinstance(calls.evaluate("s.close(3)").error, AttributeError)
+
+
+def test_a_method_that_ended_two_attempts_is_left_alone_on_objects_of_its_type(journal: Path):
+    never = (
+        "s.index(1)  # builtins.list",
+        "s.index('a')  # builtins.list",
+        "s.pop()  # builtins.list",
+    )
+    calls = evaluator(journal, never=never)
+    assert isinstance(calls.evaluate("s.index(2)", [2]).error, RuntimeError)
+    assert calls.evaluate("s.index(2)", (2,)).result == 0
+    # What ended one attempt is left out as it was called, and no more.
+    assert isinstance(calls.evaluate("s.pop()", [2]).error, RuntimeError)
+    assert calls.evaluate("s.pop(0)", [2]).result == 2
+    assert last_call(journal) == "s.pop(0)  # builtins.list"
 
 
 def test_after_the_deadline_only_closing_makes_calls(journal: Path):
@@ -155,6 +172,21 @@ def test_values_of_own_types_are_subjects_and_arguments(surface: Surface):
     assert subjects.has_type(f"{NATIVE}.SimpleQueue")
 
 
+def test_an_expression_that_a_test_gave_may_be_long_and_a_descriptor_works_in_a_class(
+    surface: Surface,
+):
+    subjects = Subjects(surface)
+    queue = surface.modules[NATIVE].SimpleQueue()
+    subjects.note_value("q" * 301, queue, is_given=True)
+    owned = values.own(property(lambda _: 7))
+    subjects.note_value("values.own(q)", owned, "a class with q")
+    assert [one.type_name for one in subjects.by_make.values()] == [
+        f"{NATIVE}.SimpleQueue",
+        "a class with q",
+    ]
+    assert owned.x == 7  # type: ignore[attr-defined]
+
+
 def test_a_type_has_some_subjects_and_is_one_argument(surface: Surface):
     subjects = Subjects(surface)
     for number in range(20):
@@ -207,3 +239,95 @@ def test_an_extension_module_is_learnt(tmp_path: Path):
 def test_what_ended_an_attempt_is_left_out(tmp_path: Path):
     answer = learn_module(tmp_path, never=["_queue.SimpleQueue()"])
     assert answer["subjects"] == []
+
+
+# --- arguments --------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """Return a package that stands in for a native one."""
+    module = types.ModuleType("cipher")
+
+    def seal(data: bytes, *, key: bytes, rounds: int = 1) -> bytes:
+        if len(key) != len(b"abcdefgh"):
+            raise ValueError("no")
+        return data
+
+    def hidden(*given: object, **named: object) -> object:
+        if "size" not in named:
+            raise TypeError("hidden() missing 1 required keyword-only argument: 'size'")
+        return given
+
+    module.seal, module.hidden, module.total = seal, hidden, len  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cipher", module)
+    return module
+
+
+def finder(journal: Path, **more: Any) -> ArgumentFinder:
+    calls = Evaluator(["cipher"], (), Journal(str(journal)), time.monotonic() + 60)
+    settings: dict[str, Any] = {
+        "folder": None,
+        "site": str(journal.parent),
+        "roots": {"cipher"},
+        "recorded": {},
+    }
+    return ArgumentFinder(calls, [], **(settings | more))
+
+
+@pytest.mark.usefixtures("alarm")
+def test_arguments_that_go_by_their_names_are_given(journal: Path, package: types.ModuleType):
+    found = finder(journal).find("cipher.seal({})", package.seal, range(2), wanted=1)
+    assert found
+    assert all(
+        "key=b'abcdefgh'" in argument_list or "key=" in argument_list for argument_list in found
+    )
+    assert finder(journal).find("cipher.hidden({})", package.hidden, range(2), wanted=1) == [
+        "size=8"
+    ]
+
+
+@pytest.mark.usefixtures("alarm")
+def test_what_tests_gave_while_they_ran_comes_first(journal: Path, package: types.ModuleType):
+    recorded = {"hidden": ["'from a test'"]}
+    found = finder(journal, recorded=recorded).find(
+        "cipher.hidden({})", package.hidden, range(2), wanted=1, prefers_known=True
+    )
+    assert found == ["'from a test', size=8"]
+
+
+@pytest.mark.usefixtures("alarm", "package")
+def test_containers_are_shared_in_the_place_of_any_argument(journal: Path):
+    shared = list(finder(journal).iter_shared(["'ab'"]))
+    assert [one.type_name for one in shared] == ["list", "dict", "bytearray", "set"]
+    assert {one.argument_list for one in shared} == {"a"}
+    given = list(finder(journal).iter_shared(["[1], 2"]))
+    assert (given[0].argument_list, given[0].text) == ("a, 2", "[1]")
+    assert [one.type_name for one in given].count("list") == 2
+
+
+# --- what there is of native code --------------------------------------------------
+
+
+def test_an_object_that_is_called_is_called_by_its_type():
+    functools = Surface(["_functools", "functools"])
+    if not functools.natives:
+        pytest.skip("this interpreter has its extension modules built in")
+    partial = functools.modules["_functools"].partial
+    assert functools.find_native_name(partial(len)) == "_functools.partial.__call__"
+    assert functools.find_native_name(len) is None
+
+
+def test_what_the_interpreter_itself_reads_is_no_native_callable():
+    found = Surface(["_csv"])
+    if not found.natives:
+        pytest.skip("this interpreter has its extension modules built in")
+    assert "_csv.Dialect.skipinitialspace" not in found.callables
+    assert "_csv.Dialect.delimiter" in found.callables
+
+
+def test_functions_work_without_an_object_and_methods_do_not(surface: Surface):
+    assert not surface.stateless & {"_queue.SimpleQueue.put", "_queue.SimpleQueue.get"}
+    found = Surface(["_heapq"])
+    if found.natives:
+        assert "_heapq.heappush" in found.stateless

@@ -81,7 +81,7 @@ def watch(folder: Path, tests: str, monkeypatch: pytest.MonkeyPatch) -> dict[str
     monkeypatch.setattr(owntests, "_prepare_runner", prepare)
     asked = {"threads": 2, "iterations": 1, "seconds": 60, "deselect": [], "command": []}
     interpreter = Interpreter(sys.executable, str(folder), race=True)
-    return owntests.race_tests(interpreter, sys.executable, str(folder), {OURS}, asked, frozenset())
+    return owntests.race_tests(interpreter, sys.executable, str(folder), {OURS}, asked)
 
 
 def test_a_report_of_own_tests_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

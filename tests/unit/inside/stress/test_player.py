@@ -29,16 +29,10 @@ def scenario(name: str, text: str, **more: Any) -> dict[str, Any]:
 
 
 def play(
-    *scenarios: dict[str, Any],
-    seconds: float = 60.0,
-    rounds: int = 1,
-    unwatched: frozenset[str] = frozenset(),
-    **more: Any,
+    *scenarios: dict[str, Any], seconds: float = 60.0, rounds: int = 1, **more: Any
 ) -> PlayResult:
     interpreter = Interpreter(sys.executable, "/nowhere", **more)
-    player = Player(
-        interpreter, PRELUDE, {OURS}, rounds=rounds, seconds=seconds, unwatched=unwatched
-    )
+    player = Player(interpreter, PRELUDE, {OURS}, rounds=rounds, seconds=seconds)
     result = player.play(list(scenarios))
     player.close()
     return result

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -353,6 +354,35 @@ def test_enough_is_half_with_a_detector_that_works(
     assert (
         ThreadCoverage(callables=callables, under_threads=under, detector=detector).is_sufficient
         is enough
+    )
+
+
+def test_what_works_on_objects_has_to_have_been_tried_in_pairs():
+    unpaired = ThreadCoverage(callables=10, under_threads=10, detector=True, stateful=True)
+    assert not unpaired.is_sufficient
+    assert replace(unpaired, pairs=1).is_sufficient
+    surface = {**SURFACE, "stateful": 3}
+    judgement = judged(race(surface=surface, pairs=0), exercise())
+    assert (judgement.verdict, [one.code for one in judgement.findings]) == (
+        Verdict.UNPROVEN,
+        ["WF611"],
+    )
+    assert judgement.findings[0].where == "pairs"
+
+
+def test_kinds_of_scenarios_that_had_no_time_are_named():
+    told = judged(race(kinds={"pair": [4, 0], "mixed": [3, 1], "life": [2, 0]}), exercise())
+    (finding,) = told.findings
+    assert finding.detail == "there was no time for scenarios of these kinds: life, pair"
+
+
+def test_a_value_that_changes_the_object_at_work_on_it_hides_nothing_of_other_values():
+    crash = event("crash", **HARM_ALONE)
+    crash["calls"] = {**crash["calls"], "kind": "reentrant"}
+    judgement = judged(race(), exercise(harms=[crash]))
+    assert (judgement.verdict, [one.code for one in judgement.findings]) == (
+        Verdict.COMPATIBLE,
+        ["WF608"],
     )
 
 

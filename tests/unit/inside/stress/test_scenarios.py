@@ -14,6 +14,7 @@ from builder.inside.stress import scenarios, script, values
 CALLBACK = values.CALLBACK
 KINDS = {
     "first", "function", "functions", "argument", "pair", "mixed", "private", "series", "life", "iterator", "crossed", "meeting",
+    "kept", "component", "reentrant",
 }  # fmt: skip
 
 PARCEL = """
@@ -66,6 +67,14 @@ class Box:
         return iter(self.items)
 
 
+class Pair:
+    def __init__(self, box):
+        self.box = box
+
+    def room(self):
+        return self.box.room()
+
+
 class Lid:
     def fits(self, box):
         return box.room() > 1
@@ -105,6 +114,7 @@ def surface() -> dict[str, Any]:
         operation(f"s.merge({BOX})", "Box.merge", changes=True),
         operation(f"s.visit({CALLBACK})", "Box.visit", result="1"),
         operation("s.put(values.Slow('k'))", "Box.put", changes=True),
+        operation("s.put(a)", "Box.put", argument="[1, 2]", mutations="list"),
     ]
     lid = [operation(f"s.fits({BOX})", "Lid.fits", result="True")]
     return {
@@ -125,6 +135,7 @@ def surface() -> dict[str, Any]:
             {"make": "parcel.Box(8)", "type": "Box", "operations": box[:3], "observe": []},
             {"make": "parcel.Lid()", "type": "Lid", "operations": lid, "observe": []},
             {"make": "parcel.Lid", "type": "type", "operations": [], "observe": []},
+            {"make": f"parcel.Pair({BOX})", "type": "Pair", "operations": [operation("s.room()", "Pair.room")], "observe": []},
         ],
     }  # fmt: skip
 
@@ -166,11 +177,12 @@ def test_every_kind_is_planned_and_ids_are_unique():
 
 def test_scenarios_keep_to_what_they_promise():
     for one in planned():
-        assert one["threads"] == (2 if one["kind"] == "meeting" else 4)
+        few = {"meeting": {2}, "reentrant": {1, 4}}
+        assert one["threads"] in few.get(one["kind"], {4})
         assert one["rows"]
         assert all(one["rows"])
         assert 1 <= one["iterations"] <= 600
-        assert one["sharing"] in {"shared", "private", "fresh", "series"}
+        assert one["sharing"] in {"shared", "private", "fresh", "series", "argument"}
         assert one["natives"] == sorted(set(one["natives"]))
         # Who compares answers has to give each thread an object that no other changes.
         if any(result is not None for row in one["rows"] for _, result in row):
@@ -258,10 +270,61 @@ def test_objects_cross_where_an_argument_is_of_their_own_type():
 
 
 def test_shared_arguments_are_changed_by_others():
-    (one,) = of("argument", planned())
-    assert one["argument"] == "[1, 2, 3]"
-    assert "a.clear()" in texts(one)
-    assert not any("{" in text for text in texts(one))
+    function, method = of("argument", planned())
+    assert (function["make"], function["argument"]) == (None, "[1, 2, 3]")
+    assert (method["make"], method["argument"], method["sharing"]) == (BOX, "[1, 2]", "argument")
+    for one in (function, method):
+        assert "a.clear()" in texts(one)
+        assert not any("{" in text for text in texts(one))
+    (kept,) = of("kept", planned())
+    assert kept["sharing"] == "shared"
+    assert {"s.put(a)", "s.room()", "a.clear()"} <= set(texts(kept))
+    assert not any(one["argument"] for one in planned() if one["kind"] in {"pair", "mixed"})
+
+
+def test_values_change_the_object_that_works_on_them():
+    found = of("reentrant", planned())
+    assert {one["threads"] for one in found} == {1, 4}
+    assert all(texts(one)[0] == "s.put('ab')" for one in found)
+    put = f"s.put(values.Reentrant('ab', s, lambda s: s.merge({BOX})))"
+    assert put in {text for one in found for text in texts(one)}
+    visit = next(text for one in found for text in texts(one) if text.startswith("s.visit("))
+    compile(visit, "visit", "eval")
+
+
+def test_objects_of_each_thread_are_made_of_one():
+    (one,) = of("component", planned())
+    assert (one["make"], one["argument"]) == (None, BOX)
+    assert "(lambda s: s.room())(parcel.Pair(a))" in texts(one)
+    assert "(lambda s: s.put('ab'))(a)" in texts(one)
+
+
+def test_calls_that_stop_all_threads_are_made_less_often():
+    def with_referents(learnt: dict[str, Any]) -> None:
+        asked = operation("gc.get_referents(s) and None", "Box.__traverse__", us=2.0)
+        short = operation("s.room()", "Box.room", us=2.0)
+        learnt["subjects"][0]["operations"] = [asked, short]
+
+    for one in of("pair", planned(changed=with_referents, pairs=100)):
+        if one["make"] == BOX:
+            is_stopping = any("gc." in text for text in texts(one))
+            assert (one["iterations"] < 30) == is_stopping
+
+
+def test_no_kind_comes_last_as_a_whole():
+    plan = planned(pairs=100)
+    half = {one["kind"] for one in plan[: len(plan) // 2]}
+    assert half == KINDS
+
+
+def test_what_replaces_state_is_beside_what_uses_it_first():
+    def with_setter(learnt: dict[str, Any]) -> None:
+        setter = [operation("parcel.set(1)", "set", changes=True)]
+        learnt["functions"].append({"name": "set", "operations": setter})
+
+    for seed in range(4):
+        pairs = of("functions", planned(seed=seed, pairs=3, changed=with_setter))
+        assert all("parcel.set(1)" in texts(one) for one in pairs[:3])
 
 
 def test_of_several_objects_of_a_type_one_stands_for_them():
@@ -269,6 +332,7 @@ def test_of_several_objects_of_a_type_one_stands_for_them():
     assert {one["make"] for one in plan if one["kind"] in {"pair", "private", "series"}} == {
         BOX,
         "parcel.Lid()",
+        f"parcel.Pair({BOX})",
     }
     assert any(one["make"] == "parcel.Box(8)" for one in of("mixed", plan))
 
@@ -288,7 +352,7 @@ def test_a_program_says_what_is_shared_and_imports_what_it_names():
     assert "import parcel\n" in text
     assert "import subprocess" not in text
     assert "class Slow" not in text
-    slow = next(one for one in planned() if "Slow" in str(one["rows"]))
+    slow = next(one for one in of("mixed", planned()) if "Slow" in str(one["rows"]))
     assert "class Slow" in program(slow)
     assert "lambda s, a: s.put(Slow('k'))," in program(slow)
 

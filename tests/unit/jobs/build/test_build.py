@@ -16,12 +16,12 @@ from typing import Any, cast
 
 import pytest
 
-from builder import host
 from builder.engine.compiler_cache import CompilerCache
 from builder.engine.disk import FreeSpace
 from builder.engine.tool_container import OwnEnd
 from builder.errors import InfrastructureError, Interrupted
 from builder.evidence.build import BuildFacts
+from builder.host import settings as host
 from builder.jobs.build import build as builds
 from builder.jobs.build import cibuildwheel, log_file
 from builder.jobs.build.build import Build
@@ -33,7 +33,7 @@ from builder.jobs.build.log import FailedCall
 from builder.jobs.build.output import Expectation, Refusal
 from builder.jobs.job import Inputs, Tools, get_recorded, recorded_lookup
 from builder.proxy.cache import FetchedFile
-from builder.proxy.proxy import SessionReport
+from builder.proxy.report import SessionReport
 from builder.sources import UpstreamWheel
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId

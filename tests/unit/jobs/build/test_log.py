@@ -123,6 +123,7 @@ PYTHON_H = "/opt/python/cp314-cp314t/include/python3.14t/pyport.h:1:2"
          "lift the cap on `requires-python`", []),
         (TRACEBACK + "LookupError: setuptools-scm was unable to detect version for /project.\n", "WF201", "SETUPTOOLS_SCM_PRETEND_VERSION", []),
         ("error: rustc 1.63.0 is not supported by the following package:\n\n  pyo3@0.26.0 requires rustc 1.74\n", "WF201", "Rust is older than that", []),
+        ("wheelfarm-toolchain-refused: the archive of Rust 1.98.0 is refused: '../a' is no path within it\n", "WF201", "ask who runs it", []),
         ("error: failed to run custom build command for `orjson v3 (/project)`\n\nCaused by:\n  process failed\n  --- stderr\n\n\n  orjson v3 has no GIL\n", "WF201",
          "", []),
         ("error: failed to get `pyo3` as a dependency of package `foo v1.0 (/project)`\n\nCaused by:\n  Unable to update https://a.invalid/pyo3.git\n",

@@ -73,6 +73,25 @@ def test_a_log_that_is_read_anew_still_names_the_hosts(tmp_path: Path):
     assert "asked for files.example" in failure["error"]
 
 
+def test_a_rust_that_was_not_to_be_had_is_told_also_of_a_log_that_is_read_anew(tmp_path: Path):
+    log = tmp_path / "log"
+    log.write_text(
+        "Building cp314-manylinux_x86_64 wheel\n"
+        "error: rustc 1.96.0 is not supported by the following package:\n  foo@1.0.0 requires rustc 1.998\n"
+    )
+    call = FailedCall(
+        abis=("cp314",), exit_code=1, log=(0, log.stat().st_size), timeout_s=None, memory_bytes=None, processes=None,
+        lacking=("http://rust.invalid/dist/channel-rust-1.998.0.toml answered 404",),
+    )  # fmt: skip
+    recorded = json.loads(json.dumps({"failure": asdict(FAILURE), "call": asdict(call)}))
+    failure = reread_failure(recorded, log, "foo")["failure"]
+    assert failure["error"].endswith(
+        "foo@1.0.0 requires rustc 1.998; a newer Rust was asked for and not had: "
+        "http://rust.invalid/dist/channel-rust-1.998.0.toml answered 404"
+    )
+    assert "`WHEELFARM_RUSTUP_DIST_SERVER`" in failure["remedy"]
+
+
 PYZMQ = """\
 --   No package 'libzmq' found
 -- Looking for libzmq - libzmq not found, will bundle libzmq and libsodium

@@ -3,11 +3,12 @@
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from builder.jobs.build.recipe import Recipe
+from builder.jobs.build.rust import RustSupplies
 from builder.store.store import Store
 
 
@@ -70,7 +71,7 @@ def test_constraints_and_libraries_left_out_reach_the_build_and_its_key(
 def test_cargo_is_told_of_the_registry_where_there_is_one(
     store: Store, tmp_path: Path, *, has_crates: bool
 ):
-    recipe = make_recipe(store, has_crates=has_crates)
+    recipe = make_recipe(store, rust=RustSupplies(has_crates=has_crates))
     recipe.write_inputs(tmp_path / "project", {}, store)
     told = tmp_path / "project" / "wheelfarm" / "cargo.toml"
     assert told.exists() is has_crates
@@ -81,6 +82,23 @@ def test_cargo_is_told_of_the_registry_where_there_is_one(
     if has_crates:
         source = tomllib.loads(told.read_text())["source"]
         assert source["crates-io"] == {"replace-with": "wheelfarm"}
+
+
+def test_a_toolchain_is_fetched_before_the_build_and_comes_first_on_the_path(
+    store: Store, tmp_path: Path
+):
+    rust = RustSupplies(toolchain="1.98.0", program_folders=("/usr/lib/rust/bin",))
+    recipe = make_recipe(store, rust=rust)
+    recipe.write_inputs(tmp_path / "project", {}, store)
+    assert (tmp_path / "project/wheelfarm/toolchain.py").exists()
+
+    config = cibuildwheel(recipe)
+    command = "/opt/wheelfarm/inputs/toolchain.py 1.98.0 /opt/wheelfarm/rust"
+    assert command in config["before-all"]
+    path = config["environment"]["PATH"]
+    assert path.startswith("/opt/wheelfarm/rust/bin:/usr/lib/rust/bin:")
+    version, _ = cast("tuple[str, str]", recipe.settings()["Rust"])
+    assert version == "1.98.0"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +115,9 @@ def test_as_many_compilers_run_as_there_are_cpus_and_memory_for(
 
 def test_the_matrix_counts_more_than_what_the_farm_tells_every_build(store: Store):
     recipe = make_recipe(
-        store, environment={"MAX_JOBS": "1"}, program_folders=("/usr/lib/rust/bin",)
+        store,
+        environment={"MAX_JOBS": "1"},
+        rust=RustSupplies(program_folders=("/usr/lib/rust/bin",)),
     )
     environment = cibuildwheel(recipe)["environment"]
     assert environment["MAX_JOBS"] == "1"

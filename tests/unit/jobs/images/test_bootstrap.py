@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from builder import host
 from builder.config import catalog
 from builder.engine import provision
 from builder.errors import EngineMissingError, InfrastructureError, Interrupted
+from builder.host import settings as host
 from builder.jobs.images import bootstrap
 
 BASE = catalog.load().bases["debian-12"]

@@ -121,6 +121,14 @@ def test_whose_wheel_a_verdict_is_about_is_told():
         assert "upstream's own, taken for debian-12, needs manylinux_2_17" in text
 
 
+def test_the_rust_of_a_wheel_is_told_where_it_is_not_the_bases_own():
+    built = abi()
+    built.wheels[0].rust = "1.98.0"
+    (package,) = documents.document({"foo": {"cp314": built}}).packages
+    text = " ".join(text_of(story.Story(name="foo", package=package, jobs=())).split())
+    assert "built on debian-12 with Rust 1.98.0, needs manylinux_2_17" in text
+
+
 def test_speed_and_the_outcome_on_each_base_are_told():
     packages = {"foo": {"cp314": abi()}, "bar": {"cp314": abi()}}
     fast, unknown = documents.document(packages, foo=SPEED, bar=UNKNOWN_SPEED).packages

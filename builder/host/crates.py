@@ -1,8 +1,8 @@
 """Where cargo on this machine takes crates from, as the index proxy passes it on to builds.
 
-As with pip (builder/host.py), what works on the host works inside: cargo's own configuration is read, and a variable of
-the farm's counts more. No registry is named here. Where none is configured there is none: cargo's own default is known
-to cargo alone.
+As with pip (settings.py), what works on the host works inside: cargo's own configuration is read, and a variable of the
+farm's counts more. No registry is named here. Where none is configured there is none: cargo's own default is known to
+cargo alone.
 """
 
 from __future__ import annotations

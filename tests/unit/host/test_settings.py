@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from builder import host
-from builder.host import IndexSettings
+from builder.host import settings as host
+from builder.host.settings import IndexSettings
 
 FIRST = "https://first.invalid/simple"
 SECOND = "https://second.invalid/simple"

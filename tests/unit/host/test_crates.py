@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from builder import cargo
-from builder.cargo import CrateRegistry
+from builder.host import crates as cargo
+from builder.host.crates import CrateRegistry
 
 URL = "https://crates.invalid/index/"
 

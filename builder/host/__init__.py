@@ -1,0 +1,1 @@
+"""What this machine is configured for, as its own clients have it: read here, and passed into containers."""

@@ -1,0 +1,1 @@
+"""What runs in containers of builds with Rust, before anything of the package does."""

@@ -1,0 +1,86 @@
+"""Plan that threads share an argument, or an object that theirs are made of."""
+
+from collections.abc import Iterator, Sequence
+
+from . import values
+from .learnt import Function, Operation, Subject
+from .scenario import Scenario, apply_to, list_unshared, make_call, make_scenario
+
+# How much of what was learnt goes into scenarios. Not measured: more would take time from other scenarios.
+_MOST_SHARED = 6  # operations of a subject that share an argument
+_MOST_ASKED = 12  # calls that ask a subject what it kept
+_MOST_USES = 40  # calls on objects that share a component
+
+
+def plan_shared_arguments(
+    functions: Sequence[Function], subjects: Sequence[Subject]
+) -> Iterator[Scenario]:
+    """Plan that all threads share one argument, such as a list: some pass it on, the others change it.
+
+    A method is called on a subject of each thread's own. What a subject may keep of the argument is used as well: then
+    the subject is shared, and other threads ask it while the argument changes.
+    """
+    for function in functions:
+        for operation in function["operations"]:
+            if "argument" not in operation:  # it shares none
+                continue
+
+            rows = [[operation], _list_changes(operation)]
+            argument = operation["argument"]
+            yield make_scenario("argument", "arguments", rows, argument=argument)
+
+    for number, subject in enumerate(subjects):
+        process = f"arguments-{number}"
+        sharing = [operation for operation in subject["operations"] if "argument" in operation]
+        others = list_unshared(subject)
+        for operation in sharing[:_MOST_SHARED]:
+            changes = _list_changes(operation)
+            yield make_scenario(
+                "argument",
+                process,
+                [[operation], changes],
+                make=subject["make"],
+                argument=operation["argument"],
+                sharing="argument",
+            )
+            if others:
+                yield make_scenario(
+                    "kept",
+                    process,
+                    [[operation, *others[:_MOST_ASKED]], changes],
+                    make=subject["make"],
+                    argument=operation["argument"],
+                )
+
+
+def _list_changes(operation: Operation) -> list[Operation]:
+    """Return what threads do to the argument that an operation shares."""
+    mutations = values.MUTATIONS[operation["mutations"]]
+    return [make_call(mutation.format(a="a")) for mutation in mutations]
+
+
+def plan_components(subjects: Sequence[Subject]) -> Iterator[Scenario]:
+    """Plan that subjects of each thread's own are made of one object, which other threads use.
+
+    `pkg.Compressor(pkg.Table(3))`, `pkg.Table(3)`: compressors that share a table. Nothing is planned where no subject
+    is made of another.
+    """
+    pairs: set[tuple[str, str]] = set()
+    for whole in subjects:
+        for part in subjects:
+            types = (whole["type"], part["type"])
+            # An object, not the class of one, inside of what makes another.
+            is_object = part["make"].endswith(")")
+            is_made_of = is_object and part["make"] in whole["make"] and part is not whole
+            is_made_of = is_made_of and part["make"] != whole["make"]
+            if not is_made_of or types in pairs or whole["make"].startswith("(lambda s: "):
+                continue
+
+            pairs.add(types)
+            make = whole["make"].replace(part["make"], "a")
+            uses = [apply_to(use, make) for use in list_unshared(whole)[:_MOST_USES]]
+            asked = [apply_to(use, "a") for use in list_unshared(part)[:_MOST_USES]]
+            if uses:
+                process = f"component-{len(pairs)}"
+                rows = [uses, [*asked, *uses]]
+                yield make_scenario("component", process, rows, argument=part["make"])

@@ -1,0 +1,391 @@
+"""What own tests and examples do, amplified: which calls are tried, how they are written down, what is made of it."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.inside.stress import amplified_tests, amplify, live_trial, reached, values
+from builder.inside.stress.amplifier import Planner
+from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.live_calls import LiveCall
+from builder.inside.stress.recording import Recorder
+from builder.inside.supervise.records import Records
+
+MARK = "abc"
+PLAIN = Interpreter("python", "/site")
+RACE = Interpreter("python", "/site", race=True)
+
+
+class Parser:
+    """Stands in for a native type."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.fed: list[bytes] = []
+
+    def feed(self, data: bytes, *, last: bool = False) -> int:
+        self.fed.append(data)
+        return len(self.fed)
+
+
+def making(size: object) -> LiveCall:
+    return LiveCall(
+        name="pkg.Parser",
+        text="pkg.Parser({})",
+        function=Parser,
+        receiver=None,
+        is_bound=False,
+        arguments=(size,),
+        keywords={},
+        makes=Parser,
+    )
+
+
+def feeding(parser: Parser, *given: object, **named: object) -> LiveCall:
+    return LiveCall(
+        name="pkg.Parser.feed",
+        text="s.feed({})",
+        function=Parser.feed,
+        receiver=parser,
+        is_bound=False,
+        arguments=given,
+        keywords=dict(named),
+        makes=None,
+    )
+
+
+# --- which calls are tried ------------------------------------------------------
+
+
+def test_a_call_is_tried_when_it_is_met_first_and_at_a_few_later_ones():
+    planner = Planner()
+    tried = []
+    for number in range(1, 40):
+        if planner.is_due("f", [], 0.0):
+            planner.note_trial("f", [])
+            tried.append(number)
+    assert tried == [1, 3, 9, 27]
+
+
+def test_pairs_that_were_not_tried_are_worth_another():
+    planner = Planner()
+    assert planner.is_due("f", [], 0.0)
+    planner.note_trial("f", [])
+    assert not planner.is_due("f", ["g"], 0.0)
+    assert planner.is_due("f", ["g", "h"], 0.0)
+    assert planner.choose("f", ["g", "h"]) == ["g", "h"]
+    planner.note_trial("f", ["g"])
+    assert planner.choose("f", ["g", "h"]) == ["h", "g"]
+
+
+def test_what_waits_by_design_is_tried_no_more():
+    planner = Planner()
+    planner.ban("get")
+    assert not planner.is_due("get", [], 0.0)
+    assert planner.choose("put", ["get", "size"]) == ["size"]
+
+
+@pytest.mark.parametrize(("spent", "tried"), [(0.6, ["new"]), (0.9, ["new"]), (1.0, [])])
+def test_late_only_the_rarest_is_tried(spent: float, tried: list[str]):
+    planner = Planner()
+    planner.is_due("old", [], 0.0)
+    planner.note_trial("old", [])
+    planner.is_due("old", [], 0.0)
+    assert [name for name in ("old", "new") if planner.is_due(name, [], spent)] == tried
+
+
+# --- how calls are written down ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([1, "a", (2,)], "[1, 'a', (2,)]"),
+        ({"a": {1}}, "{'a': {1}}"),
+        (set(), "set()"),
+        (frozenset({2}), "frozenset([2])"),
+        (bytearray(b"ab"), "bytearray(b'ab')"),
+        (memoryview(b"ab"), "memoryview(b'ab')"),
+        (math.inf, "float('inf')"),
+        (io.BytesIO(b"ab"), "io.BytesIO(b'ab')"),
+        (int, "int"),
+        (object(), None),
+        ("x" * 5000, None),
+        (list(range(500)), None),
+    ],
+)
+def test_values_are_written_as_expressions(value: object, text: str | None):
+    assert Recorder({}).write(value) == text
+
+
+def test_an_object_is_written_as_what_made_it_and_what_was_done_with_it():
+    recorder = Recorder({})
+    recorder.note(making(4))
+    parser = Parser(4)
+    recorder.note(feeding(parser, b"ab"))
+    recorder.note(feeding(parser, b"cd", last=True))
+    expected = (
+        "values.after(pkg.Parser(4), lambda s: s.feed(b'ab'), lambda s: s.feed(b'cd', last=True))"
+    )
+    assert recorder.make_text(parser) == expected
+    assert list(recorder.makes.values()) == [[expected]]
+    assert recorder.arguments == {"Parser": ["4"], "feed": ["b'ab'", "b'cd', last=True"]}
+    assert recorder.write([parser]) == f"[{expected}]"
+
+
+def test_what_no_expression_can_make_is_shown_for_people_alone():
+    recorder = Recorder({}, {id(Parser)})
+    recorder.note(making(object()))
+    parser = Parser(4)
+    recorder.note(feeding(parser, b"ab"))
+    assert recorder.make_text(parser) is None
+    assert recorder.arguments == {"feed": ["b'ab'"]}
+    assert recorder.show_arguments(making(object())) == "<builtins.object>"
+
+
+def test_what_a_test_made_has_a_stand_in_that_takes_everything():
+    recorder = Recorder({}, {id(Parser)})
+    assert recorder.write(Path("somewhere")) == "values.Anything()"
+    assert recorder.write([Parser(1)]) is None
+    listener: Any = values.Anything()
+    assert listener.on_data(b"ab").then(1) is listener
+    assert (list(listener), len(listener), [5, 6][listener]) == ([], 0, 6)
+    assert not hasattr(listener, "__buffer__")
+
+
+def test_an_object_whose_history_is_not_known_any_more_is_not_written():
+    recorder = Recorder({})
+    recorder.note(making(4))
+    parser = Parser(4)
+    recorder.note(feeding(parser, b"ab"))
+    recorder.note(feeding(parser, object()))
+    assert recorder.make_text(parser) is None
+
+
+# --- what a child makes --------------------------------------------------------
+
+
+def test_a_call_is_kept_with_copies_of_plain_arguments_alone():
+    data = [1, [2]]
+    partner = live_trial.keep_partner(feeding(Parser(1), data), "[1, [2]]")
+    assert partner is not None
+    data[1].append(3)  # type: ignore[attr-defined]
+    parser: Any = Parser(1)
+    partner.call(parser)
+    assert parser.fed == [[1, [2]]]
+    assert live_trial.keep_partner(feeding(Parser(1), Parser(2)), "") is None
+
+
+def test_a_trial_makes_the_call_against_itself_and_against_others():
+    parser = Parser(1)
+    partner = live_trial.Partner("pkg.Parser.close", "s.close()", repr)
+    recorder = Recorder({}, {id(Parser)})
+    trial = live_trial.plan_trial(feeding(parser, b"ab"), [partner], recorder, 4)
+    assert [[one.text for one in row] for row in trial.rows] == [
+        ["s.feed(b'ab')"],
+        ["s.feed(b'ab')", "s.close()", "repr(s)"],
+    ]
+    assert trial.kind == "method"
+    assert not trial.is_expressible
+
+
+def test_a_new_object_does_what_the_tests_do_with_others():
+    partner = live_trial.keep_partner(feeding(Parser(1), b"ab"), "b'ab'")
+    assert partner is not None
+    trial = live_trial.plan_trial(making(4), [partner], Recorder({}), 4)
+    assert trial.kind == "type"
+    assert [[one.text for one in row] for row in trial.rows] == [
+        ["values.after(pkg.Parser(4), lambda s: s.feed(b'ab'))"]
+    ]
+
+
+def test_threads_get_copies_of_arguments_where_these_can_be_copied():
+    assert live_trial._OwnArguments((Parser(1),), {}).copy_for(2)
+    assert not live_trial._OwnArguments((open,), {"file": (item for item in "ab")}).copy_for(2)
+
+
+# --- what is run ----------------------------------------------------------------
+
+
+def test_snippets_are_examples_and_whole_blocks():
+    text = (
+        "Use it:\n\n>>> import pkg\n>>> for i in range(2):\n...     pkg.f(i)\n\n"
+        "```python\nimport pkg\nx = pkg.g()\n```\n\n```\nnot code\n```\n\n"
+        "So::\n\n    pkg.h()\n\n.. code-block:: python\n   :linenos:\n\n   pkg.k()\n\nEnd.\n"
+    )
+    assert amplified_tests.extract_snippets(text) == [
+        "import pkg\n",
+        "for i in range(2):\n    pkg.f(i)\n",
+        "import pkg\nx = pkg.g()\n",
+        "pkg.h()\n\n",
+        "pkg.k()\n\n",
+    ]
+
+
+def test_test_files_that_name_the_package_come_first(tmp_path: Path):
+    (tmp_path / "test_a.py").write_text("import os\n" * 50)
+    (tmp_path / "test_b.py").write_text("import pkg\npkg.f()\n" * 50)
+    (tmp_path / "test_benchmark.py").write_text("import pkg\npkg.f()\n" * 90)
+    (tmp_path / "helper.py").write_text("import pkg\n")
+    ranked = amplified_tests.rank_test_files(tmp_path, {"pkg"})
+    assert [path.name for path in ranked] == ["test_b.py", "test_a.py", "test_benchmark.py"]
+
+
+# --- what comes of it -----------------------------------------------------------
+
+
+def trial(number: int, **more: Any) -> dict[str, Any]:
+    return {
+        "trial": number,
+        "kind": "method",
+        "make": "pkg.Parser(4)",
+        "rows": [["s.feed(b'ab')"], ["s.feed(b'ab')", "s.close()"]],
+        "names": {"s.feed(b'ab')": "pkg.Parser.feed", "s.close()": "pkg.Parser.close"},
+        "expressible": True,
+        "threads": 4,
+        "iterations": 40,
+        "source": "test_it.py::test_one",
+        "status": "ok",
+        "signal": "",
+        "idle": False,
+        "errors": {},
+        "wrong": [],
+        "returned": [],
+        "shares": True,
+        **more,
+    }
+
+
+def read(*records: dict[str, Any], printed: str = "", interpreter: Interpreter = PLAIN) -> Any:
+    return amplify.read_records(
+        Records(items=list(records)), printed, MARK, interpreter, {"_core.so"}
+    )
+
+
+def test_what_returned_in_several_threads_counts_and_so_do_pairs():
+    amplified = read(
+        trial(0, returned=["s.feed(b'ab')", "s.close()", "repr(s)"], errors={"ValueError: no": 3})
+    )
+    assert amplified.returned == {"pkg.Parser.feed", "pkg.Parser.close"}
+    assert amplified.pairs == {
+        ("pkg.Parser.feed", "pkg.Parser.feed"),
+        ("pkg.Parser.close", "pkg.Parser.feed"),
+    }
+    assert amplified.errors == {"ValueError: no": 3}
+    assert amplified.events == []
+
+
+def test_a_crash_is_an_event_with_its_stack_and_how_often_it_came():
+    arms = {"shared": [3, 3], "alone": [0, 2]}
+    amplified = read(
+        trial(7, status="crash", signal="SIGSEGV", arms=arms),
+        printed=f"noise\n{MARK} 7 <\nFatal Python error\n{MARK} 7 >\nnoise",
+    )
+    (event,) = amplified.events
+    assert (event["what"], event["signal"], event["shown"], event["ran"]) == (
+        "crash",
+        "SIGSEGV",
+        3,
+        3,
+    )
+    assert event["stack"] == "Fatal Python error"
+    scenario = amplified.scenarios[event["scenario"]]
+    assert scenario["kind"] == "amplified"
+    assert scenario["source"] == "test_it.py::test_one"
+    assert scenario["natives"] == ["pkg.Parser.close", "pkg.Parser.feed"]
+
+
+def test_what_waits_in_one_thread_too_is_no_hang():
+    alone = {"shared": [3, 3], "alone": [2, 2]}
+    assert read(trial(0, status="hang", idle=True, arms=alone)).events == []
+    never_alone = {"shared": [3, 3], "alone": [0, 2]}
+    (event,) = read(trial(0, status="hang", idle=True, arms=never_alone)).events
+    assert (event["what"], event["idle"]) == ("hang", True)
+
+
+def test_an_object_that_no_expression_makes_is_of_the_kind_live():
+    scenario = amplify.make_scenario(trial(0, expressible=False, make=None))
+    assert (scenario["kind"], scenario["make"]) == ("live", "the object of this test")
+    own = amplify.make_scenario(trial(0, expressible=False, make=None, kind="type", shares=False))
+    assert (own["make"], own["argument"], own["sharing"]) == (None, None, "fresh")
+    shared = amplify.make_scenario(trial(0, expressible=False, make=None, kind="type"))
+    assert shared["argument"] == "the arguments of this test"
+
+
+def test_what_was_recorded_last_counts_and_odd_parts_of_it_do_not():
+    amplified = read(
+        {"recorded": {"arguments": {"f": ["1"]}, "makes": {}, "calls": {"pkg.f": 1}}},
+        {
+            "recorded": {
+                "arguments": {"f": ["1", 2], "g": "no"},
+                "makes": {"T": ["pkg.T(1)", 3]},
+                "calls": {"pkg.f": 4, "pkg.g": "many"},
+            }
+        },
+    )
+    assert amplified.calls == {"pkg.f": 4}
+    assert amplified.arguments == {"f": ["1"]}
+    assert amplified.makes == ["pkg.T(1)"]
+
+
+def test_races_are_those_of_the_trial_that_wrote_them():
+    report = (
+        "==================\nWARNING: ThreadSanitizer: data race (pid=7)\n"
+        "  Write of size 8 at 0x1 by thread T1:\n"
+        "    #0 (/tmp/race-site/_core.so+0x1) parser_feed core.c:7\n"
+        "  Previous read of size 8 at 0x1 by thread T2:\n"
+        "    #0 (/tmp/race-site/_core.so+0x2) parser_close core.c:9\n"
+        "==================\n"
+    )
+    printed = f"{MARK} 0 <\n\n{MARK} 0 >\n{report}\n{MARK} 1 <\n{report}\n{MARK} 1 >\n"
+    amplified = read(trial(0), trial(1), printed=printed, interpreter=RACE)
+    (event,) = amplified.events
+    assert (event["what"], event["scenario"]) == ("race", "amplified-1")
+
+
+# --- what counts as reached -------------------------------------------------------
+
+
+def scenario(number: str, make: str | None, sharing: str) -> dict[str, Any]:
+    natives = ["T.close", "T.feed", "f"]
+    return {"id": number, "make": make, "sharing": sharing, "argument": None, "natives": natives}
+
+
+def test_methods_count_on_a_shared_object_and_functions_everywhere():
+    def operation(text: str, *native: str) -> dict[str, Any]:
+        return {"text": text, "native": list(native)}
+
+    surface = {
+        "functions": [{"name": "f", "operations": [operation("pkg.f(1)", "f")]}],
+        "subjects": [
+            {"operations": [operation("s.feed(1)", "T.feed"), operation("s.close()", "T.close")]},
+            {"operations": [operation("s.close()", "Other.close")]},
+        ],
+        "stateless": ["f"],
+    }
+    plan = [
+        scenario("shared", "pkg.T()", "shared"),
+        scenario("own", "pkg.T()", "fresh"),
+        scenario("none", None, "fresh"),
+        scenario("raised", "pkg.T()", "shared"),
+    ]
+    found = reached.find_reached(
+        plan,
+        {
+            "shared": ["s.close()"],
+            "own": ["s.feed(1)"],
+            "none": ["(lambda s: s.feed(1))(pkg.T())", "pkg.f(1)"],
+            "raised": [],
+        },
+        surface,
+    )
+    assert found == {"T.close", "f"}
+    life = [scenario("life", "[pkg.T()]", "shared")]
+    assert reached.find_reached(life, {"life": ["(lambda s: s.feed(1))(s[0])"]}, surface) == {
+        "T.feed"
+    }
