@@ -10,7 +10,7 @@ import typer
 from builder.cli.options import MATRIX, WHEELHOUSE, JsonOption, MatrixOption, WheelhouseOption
 from builder.cli.output import error_console, print_document, print_line
 from builder.cli.signals import stop_on_signals
-from builder.errors import ExitCode
+from builder.errors import ExitCode, ReplayError
 from builder.untrusted.text import clean_text
 
 EXAMPLES = (
@@ -49,8 +49,13 @@ def replay(
         ),
     ] = False,
     script: Annotated[
-        bool, typer.Option("--script", help="Print the reproducer instead of running it.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--script/--short",
+            help="Print the reproducer instead of running it: whole, or as a few lines for the maintainers.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the program that reproduces a finding, in a fresh container of the image it was found in.
@@ -65,6 +70,14 @@ def replay(
     from builder.store.store import Store
 
     recorded = replays.load_replay(finding, wheelhouse)
+    if script is False:
+        if not recorded.short:
+            raise ReplayError(
+                recorded.id,
+                "there is no short version of its calls: `--script` prints the whole program",
+            )
+        typer.echo(clean_text(recorded.short))
+        return
     if script:
         # An escape in a program's text means what the character does.
         typer.echo(clean_text(recorded.script))

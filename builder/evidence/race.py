@@ -114,6 +114,41 @@ class Proof(Model):
     output: str | None = None
     """What it printed one of the times that it showed it."""
 
+    short: str | None = None
+    """A program of a few lines that makes the same calls; None where they are not that simple."""
+
+    short_shown: Ran | None = None
+    """How often that showed the event, and how often it ran."""
+
+
+class Side(Model):
+    """A function of the package behind one side of a race, or behind a crash: builder/inside/stress/causes.py."""
+
+    function: str
+    """Its dotted name in Python, else its name in C or C++; of a builtin type where the package has none near."""
+
+    kind: Literal["function", "call", "get", "set", "new", "free", "builtin", ""]
+    """How it is reached: of a module, a method, an attribute that is read or set, what makes or ends an object; empty
+    where Python has no name for it."""
+
+    owner: str
+    """The dotted name of its type; empty where it has none."""
+
+    access: Literal["read", "write", "free", "lock", "crash"]
+    """What it does: `free` gives memory back."""
+
+    source: str
+    """`FILE:LINE` of the access in the package's source; empty where that is not known."""
+
+    place: str
+    """`FUNCTION (FILE)` of the package's innermost function; empty where it has no name."""
+
+    builtin: str
+    """The builtin type by whose code it works; empty where it is none."""
+
+    api: str
+    """The function of the interpreter that the package called; empty where it called none."""
+
 
 class Race(Model):
     """A report of ThreadSanitizer."""
@@ -147,10 +182,22 @@ class Race(Model):
     """Whether one of them is an atomic operation that the package itself wrote."""
 
     report: str
-    """The beginning of the report."""
+    """The report, with the interpreter's part of each stack folded; its beginning in older evidence."""
 
     times: int = 1
     """How often it was seen."""
+
+    sides: Many[Side] = ()
+    """The functions behind the two accesses, the later first; empty in older evidence."""
+
+    cause: str = ""
+    """What this and all other events with the same cause are called; empty in older evidence."""
+
+    known: str = ""
+    """What is known of a race of the interpreter; empty where nothing is."""
+
+    shares: str = ""
+    """The builtin type of the argument that threads shared; empty where they shared none."""
 
 
 class ShownRace(Race, Proof):
@@ -187,6 +234,9 @@ class Harm(Proof):
     sentences: Many[str] = ()
     """Of wrong results, which were met and which are right."""
 
+    garbage: bool = False
+    """Of wrong results, whether one is more than another number: never given alone."""
+
     arms: Variants | None = None
     """What variants of the program showed."""
 
@@ -195,6 +245,15 @@ class Harm(Proof):
 
     malloc: str = ""
     """`PYTHONMALLOC` where that was needed to see it."""
+
+    sides: Many[Side] = ()
+    """Of a crash, the function of the package that crashed; empty where it is not known."""
+
+    cause: str = ""
+    """As for races."""
+
+    shares: str = ""
+    """As for races."""
 
 
 class Interference(Model):
@@ -374,6 +433,9 @@ class RaceResult(Facts):
 
     harms: Many[Harm] = ()
     """Crashes and hangs."""
+
+    unlisted: int = 0
+    """How many races, crashes and hangs there were beside those that are listed."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -68,6 +68,8 @@ class Replay:
         base: the base (image of a Debian or Ubuntu release) that the finding was seen on; empty if none is recorded.
         effort: name of the effort level, i.e. how long the run searched for thread-safety problems.
         locations: the memory accesses of a data race; empty in replays that an older farm wrote.
+        short: a program of a few lines with the same calls, to be read; empty where there is none.
+        also: names of further data races that have the same cause, as `where` has them.
     """
 
     id: str
@@ -82,6 +84,8 @@ class Replay:
     script: str
     effort: str
     locations: tuple[Location, ...] = ()
+    short: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +137,8 @@ def _write_replay(finding: Finding, effort: str, folder: Path) -> None:
         script=finding.script,
         effort=effort,
         locations=finding.locations,
+        short=finding.short,
+        also=finding.also,
     )
     with atomic_write(folder / f"{replay.id}.json") as aside:
         aside.write_text(json.dumps(asdict(replay), indent=1))
@@ -161,7 +167,8 @@ def load_replay(identity: str, wheelhouse: Path) -> Replay:
     try:
         content = json.loads(matches[0].read_text())
         locations = tuple(Location(**location) for location in content.pop("locations", ()))
-        return Replay(**content, locations=locations)
+        also = tuple(content.pop("also", ()))
+        return Replay(**content, locations=locations, also=also)
     except (ValueError, TypeError) as error:
         raise ReplayError(
             identity, f"{matches[0]} cannot be read ({error}), run the farm again to write it anew"
@@ -372,6 +379,9 @@ def _shows_finding(replay: Replay, run: ReplayRun) -> bool:
     if accepted_symptoms is not None:
         return _shows_symptom(run, accepted_symptoms)
 
+    # One cause shows at several places, and any of them shows it.
+    if any(_shows_race_named(run, name) for name in replay.also):
+        return True
     if replay.locations:
         return _shows_race_at(run, replay.locations)
 

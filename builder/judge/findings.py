@@ -28,7 +28,11 @@ class Finding:
         remedy: what to do in this very case; empty for the code's own.
         ways_out: the same as single steps, those that are known to work first; empty where the remedy is one step.
         script: a program that shows it again, if there is one.
+        short: a program of a few lines that makes the same calls, for people; empty where there is none.
         race: whether that program needs the race detector's interpreter.
+        cause: what all findings with the same cause are called; empty where that is not known.
+        functions: dotted names of the package's functions that it is about.
+        also: what else it is about, each as `where` has it for a finding of its own: places of the same cause.
         advisory: it does not count for the verdict, because another base made up for it.
     """
 
@@ -44,7 +48,11 @@ class Finding:
     ways_out: tuple[WayOut, ...] = ()
     log: str = ""
     script: str = ""
+    short: str = ""
     race: bool = False
+    cause: str = ""
+    functions: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     advisory: bool = False
 
     @property

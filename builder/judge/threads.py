@@ -9,12 +9,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from builder.evidence.race import NO_SDIST, Variants
+from builder.judge.causes import fold_causes
 from builder.judge.findings import Finding
 from builder.judge.location import pair_locations, read_locations
+from builder.judge.sentences import (
+    clean_call,
+    describe_calls,
+    describe_places,
+    describe_race,
+    find_natives,
+    name_function,
+)
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from builder.evidence.exercise import ExerciseFacts, OwnTests
     from builder.evidence.race import (
@@ -24,8 +33,8 @@ if TYPE_CHECKING:
         Preflight,
         Race,
         RaceFacts,
-        Scenario,
         ShownRace,
+        Side,
         Surface,
     )
     from builder.judge.location import Location
@@ -37,9 +46,8 @@ MIN_COVERAGE = 0.5
 _HARM_CODES: dict[str, FindingCode] = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
 _MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
 _MAX_MISSED = 6  # callables named of those that threads did not call
-_MAX_CALLS = 3  # of a finding, in its sentence; its program has all
 _MAX_NATIVES = 4  # native callables of a finding, in `where`
-_MAX_MAKE_CHARS = 80
+_MAX_BLAMED = 2  # callables of a wrong result that stand for its cause: of more, most are innocent
 _MAX_SENTENCE_CHARS = 300  # a wrong result may be a long text
 
 
@@ -116,17 +124,34 @@ def measure_coverage(race: RaceFacts | None, exercise: ExerciseFacts | None) -> 
 def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield the findings without those of the same code and `where`, which would have the same id.
 
-    Of several with one id, the first with a program that reproduces it is kept, or simply the first where none has one.
+    Those with one cause are joined before. Of several with one id, the first with a program that reproduces it is kept,
+    or simply the first where none has one.
     """
     chosen: dict[tuple[str, str], Finding] = {}
-    for finding in findings:
+    for finding in fold_causes(findings):
         key = (finding.code, finding.where)
         earlier = chosen.get(key)
         adds_program = earlier is not None and bool(finding.script) and not earlier.script
         if earlier is None or adds_program:
             chosen[key] = finding
 
-    yield from chosen.values()
+    yield from limit(chosen.values())
+
+
+def limit(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the first findings of each code, and one finding that says how many more there are."""
+    told: dict[str, int] = {}
+    left_out: dict[str, list[str]] = {}
+    for finding in findings:
+        told[finding.code] = told.get(finding.code, 0) + 1
+        if told[finding.code] <= _MAX_FINDINGS:
+            yield finding
+        else:
+            left_out.setdefault(finding.code, []).append(finding.where)
+
+    for code, names in left_out.items():
+        detail = f"{len(names)} more findings {code}: {join_names(names, _MAX_MISSED)}"
+        yield Finding(code="WF628", detail=detail, where=code)
 
 
 # --- the race detector ------------------------------------------------------------------------------------------------
@@ -158,6 +183,7 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
     else:
         yield from _judge_coverage(facts, facts.surface, log)
         yield from _judge_events(facts, log)
+        yield from _judge_unlisted(facts, log)
         yield from _judge_unwatched(facts, log)
         yield from _judge_interference(facts.interference, log)
         if facts.own_tests is not None:
@@ -208,49 +234,90 @@ def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Fi
 def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
     """Yield findings for races shown again, for harms (crashes, hangs, wrong results), and for other reports.
 
-    At most `_MAX_FINDINGS` of each kind are taken.
+    Races are told by cause (`deduplicate`), so that all of them count.
     """
-    for race in facts.races[:_MAX_FINDINGS]:
-        yield _ignore_if_gil(_race_finding(race, log), gil=facts.gil)
+    for race in facts.races:
+        yield _ignore_if_gil(
+            _race_finding(race, _find_alike(race, facts.races), log), gil=facts.gil
+        )
 
-    yield from _judge_harms(facts.harms[:_MAX_FINDINGS], log, race=True, gil=facts.gil)
+    yield from _judge_harms(facts.harms, log, race=True, gil=facts.gil)
 
-    for advisory in facts.advisory[:_MAX_FINDINGS]:
-        yield _advisory_finding(advisory, log)
+    for advisory in facts.advisory:
+        yield _advisory_finding(advisory, _find_alike(advisory, facts.advisory), log)
 
 
-def _race_finding(race: ShownRace, log: str) -> Finding:
-    """Return the finding for a race that a program of its own showed again."""
-    calls = _describe_calls(race.calls)
+def _find_alike(race: Race, races: Iterable[Race]) -> list[Race]:
+    """Return the other races with the cause of one; none in older evidence, which says nothing about causes."""
+    return [
+        other for other in races if other is not race and race.cause and other.cause == race.cause
+    ]
+
+
+def _race_finding(race: ShownRace, alike: Sequence[Race], log: str) -> Finding:
+    """Return the finding for a race that a program of its own showed again.
+
+    Args:
+        race: the race.
+        alike: others with the same cause, which are told with it.
+        log: of the job.
+    """
+    functions = _list_functions(race.sides)
+    calls = describe_calls(race.calls, functions)
     counts = _describe_counts(race.shown, race.ran)
+    places = describe_places([race, *alike]) if race.sides else ""
 
     return Finding(
         code="WF604" if race.freed else "WF605",
-        detail=f"{', '.join(race.lines)}, when threads make {calls}{counts}",
-        where=_join_places(race),
+        detail=f"{describe_race(race, alike)}{places}, when threads make {calls}{counts}",
+        where=race.cause or _join_places(race),
         locations=_locate(race),
         log=log,
         script=race.script or "",
+        short=race.short or "",
         race=True,
+        cause=race.cause,
+        functions=functions,
+        also=_list_also(race),
     )
 
 
-def _advisory_finding(race: Race, log: str) -> Finding:
+def _list_also(race: Race) -> tuple[str, ...]:
+    """Return what a race would be called by itself, where it goes by the name of its cause."""
+    return (_join_places(race),) if race.cause else ()
+
+
+def _list_functions(sides: Iterable[Side]) -> tuple[str, ...]:
+    """Return the dotted names of the package's functions behind an event."""
+    return tuple(dict.fromkeys(side.function for side in sides if side.kind != "builtin"))
+
+
+def _advisory_finding(race: Race, alike: Sequence[Race], log: str) -> Finding:
     """Return the finding for a report of the detector that shows no mistake of the package.
 
     That code comes from a generator is only known by what its functions are called, which the package decides.
+
+    Args:
+        race: the report.
+        alike: others with the same cause, which are told with it.
+        log: of the job.
     """
     code: FindingCode = "WF624" if race.owner == "generator" else "WF606"
     detail = f"{race.kind}: {', '.join(race.lines)}"
+    if alike:
+        detail += f" and {len(alike)} more places"
+    if race.known:
+        detail += f"; {race.known}"
     if race.owner == "unwatched":
         detail += "; it goes through native code not compiled for the detector, which sees none of its locks"
 
     return Finding(
         code="WF607" if race.lock_free else code,
         detail=detail,
-        where=_join_places(race),
+        where=race.cause or _join_places(race),
         locations=_locate(race),
         log=log,
+        also=_list_also(race),
     )
 
 
@@ -263,6 +330,14 @@ def _locate(race: Race) -> tuple[Location, ...]:
     if race.locations:
         return read_locations(race.locations)
     return pair_locations(race.places, race.lines)
+
+
+def _judge_unlisted(facts: RaceFacts, log: str) -> Iterator[Finding]:
+    """Yield a finding where there was more than evidence keeps."""
+    if facts.unlisted:
+        listed = len(facts.races) + len(facts.advisory) + len(facts.harms)
+        detail = f"{facts.unlisted} more races, crashes and hangs were seen beside the {listed} that are listed"
+        yield Finding(code="WF628", detail=detail, where="unlisted", log=log)
 
 
 def _judge_unwatched(facts: RaceFacts, log: str) -> Iterator[Finding]:
@@ -286,7 +361,7 @@ def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
     if not facts.done:
         return
 
-    yield from _judge_harms(facts.harms[:_MAX_FINDINGS], log, race=False, gil=facts.gil)
+    yield from _judge_harms(facts.harms, log, race=False, gil=facts.gil)
     yield from _judge_interference(facts.interference, log)
     if facts.own_tests is not None:
         yield from _judge_own_tests(facts.own_tests, log)
@@ -330,7 +405,7 @@ def _describe_single_tests(tests: OwnTests) -> str:
 def _judge_interference(interference: Iterable[Interference], log: str) -> Iterator[Finding]:
     """Yield a finding for each process that the package ended (WF621), or for which it spoke (WF622)."""
     for event in interference:
-        calls = _describe_calls(event.calls)
+        calls = describe_calls(event.calls)
         where = ", ".join(event.calls.natives[:_MAX_NATIVES]) or calls
         if event.what == "end":
             detail = f"the process {event.detail} when threads make {calls}"
@@ -392,8 +467,8 @@ def _ignore_if_gil(finding: Finding, *, gil: bool) -> Finding:
 def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> Iterator[Finding]:
     """Yield findings for crashes, hangs and wrong results under threads.
 
-    A harm that a program showed again may decide the verdict. One that was not shown again does not: a crash or a hang
-    is reported as WF615, and a wrong result is skipped.
+    A harm that a program showed again may decide the verdict. One that was not shown again does not: a crash, a hang or
+    a value that calls never give alone is reported as WF615, and any other wrong result is skipped.
 
     Args:
         harms: the events.
@@ -404,10 +479,15 @@ def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> I
     for harm in harms:
         if harm.shown:
             yield _ignore_if_gil(_shown_finding(harm, log, race=race), gil=gil)
-        elif harm.what != "wrong":
-            # Wrong results that did not come again may be a clock's or a random number's.
+        elif harm.what != "wrong" or harm.garbage:
+            # Another number that did not come again may be a clock's or a counter's.
             finding = Finding(
-                code="WF615", detail=_describe_harm(harm), where=_name_calls(harm), log=log
+                code="WF615",
+                detail=_describe_harm(harm) + _quote_wrong(harm),
+                where=_name_calls(harm),
+                log=log,
+                cause=harm.cause,
+                functions=_list_harm_functions(harm),
             )
             yield _ignore_if_gil(finding, gil=gil)
 
@@ -432,8 +512,7 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     detail = _describe_harm(harm)
     if not happens_alone:
         detail += _describe_variants(variants)
-    if harm.sentences:
-        detail += f": {harm.sentences[0][:_MAX_SENTENCE_CHARS]}"
+    detail += _quote_wrong(harm)
 
     return Finding(
         code=code,
@@ -441,17 +520,43 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
         where=_name_calls(harm),
         log=log,
         script=harm.script or "",
+        short=harm.short or "",
         race=race,
+        cause=harm.cause,
+        functions=_list_harm_functions(harm),
     )
 
 
+def _quote_wrong(harm: Harm) -> str:
+    """Return a wrong result that was met, as the end of a sentence; empty where there was none."""
+    if not harm.sentences:
+        return ""
+    return f": {clean_call(harm.sentences[0])[:_MAX_SENTENCE_CHARS]}"
+
+
+def _list_harm_functions(harm: Harm) -> tuple[str, ...]:
+    """Return the functions that a harm is about: where it crashed, or what its calls name, if these are few."""
+    if harm.sides:
+        return _list_functions(harm.sides)
+
+    natives = find_natives(harm)
+    is_told_apart = harm.what == "wrong" and len(natives) <= _MAX_BLAMED
+    return tuple(natives) if is_told_apart else ()
+
+
 def _name_calls(harm: Harm) -> str:
-    """Return the native callables that a harm is about, or its calls where none is known: part of a finding's id."""
-    return ", ".join(harm.calls.natives[:_MAX_NATIVES]) or _describe_calls(harm.calls)
+    """Return what a harm is about, as part of a finding's id: where it crashed, else the native callables it needs.
+
+    Where nothing native is known of it, its calls.
+    """
+    if harm.sides:
+        return " and ".join(_list_functions(harm.sides))
+    return ", ".join(find_natives(harm)[:_MAX_NATIVES]) or describe_calls(harm.calls)
 
 
 def _describe_harm(harm: Harm) -> str:
-    calls = _describe_calls(harm.calls)
+    functions = _list_functions(harm.sides)
+    calls = describe_calls(harm.calls, functions)
     return f"{_describe_end(harm)}threads make {calls}{_describe_counts(harm.shown, harm.ran)}"
 
 
@@ -478,40 +583,12 @@ def _was_shown(counts: tuple[int, int] | None) -> bool:
 
 def _describe_end(harm: Harm) -> str:
     if harm.what == "crash":
-        return f"{harm.signal or 'the process ends'} when "
+        places = " and ".join(name_function(side) for side in harm.sides)
+        where = f" in {places}" if places else ""
+        return f"{harm.signal or 'the process ends'}{where} when "
     if harm.what == "hang":
         return "no end when "
     return ""
-
-
-def _describe_calls(scenario: Scenario | None) -> str:
-    """Return the calls that threads make in a scenario, in words: "`s.add(1)`, `s.clear()` of `pkg.Table(16)`".
-
-    A scenario lists, for each kind of thread, a row of calls. `s` in a call is the object that is called on, and
-    `scenario.make` the expression that makes this object, here `pkg.Table(16)`; it is None for calls without one.
-
-    Calls come in the order of the rows, each once, as Markdown code. After `_MAX_CALLS` the others are only counted,
-    and a long `make` is cut. Without a scenario (None), the calls were made by the package's own tests.
-    """
-    if scenario is None:
-        return "calls of the package's own tests"
-
-    calls: list[str] = []
-    for row in scenario.rows:
-        for expression, _ in row:  # skips the result to compare with
-            quoted = f"`{expression}`"
-            if quoted not in calls:
-                calls.append(quoted)
-
-    description = ", ".join(calls[:_MAX_CALLS])
-    if len(calls) > _MAX_CALLS:
-        description += f" and {len(calls) - _MAX_CALLS} more calls"
-    if scenario.make:
-        description += f" of `{scenario.make[:_MAX_MAKE_CHARS]}`"
-    if scenario.source:
-        description += f", as in {scenario.source}"
-
-    return description
 
 
 def _describe_counts(shown: int | None, ran: int | None) -> str:

@@ -81,6 +81,9 @@ class FindingPart(Part):
     locations: list[LocationPart] = []
     """The lines of source code it is about, where they are known: of a race, both accesses."""
 
+    also: list[CleanLine] = []
+    """Of one cause that shows at several places, the names these would have as findings of their own."""
+
     bases: list[str]
     """Where it was seen."""
 
@@ -591,6 +594,7 @@ def _finding_part(finding: Finding) -> FindingPart:
         detail=finding.detail,
         where=finding.where,
         locations=location_parts(finding),
+        also=list(finding.also),
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,

@@ -135,6 +135,7 @@ FindingCode: TypeAlias = Literal[
     "WF624",  # data race in generated code
     "WF625",  # crash or hang in a single thread too
     "WF627",  # native dependencies not watched by the race detector
+    "WF628",  # more races than are listed
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure
     "WF903",  # missing lock entry

@@ -31,6 +31,7 @@ from ..supervise.witness import Witness, add_site, hide_programs, read_request
 from . import memory
 from .amplifier import Amplifier, Settings
 from .live_calls import CallReader
+from .method_tables import list_native_functions
 from .recording import Recorder
 from .surface import Surface
 
@@ -155,17 +156,25 @@ class Session:
             self.end()
 
     def run_tests(self) -> None:
-        """Run the tests, file by file, the likeliest first."""
-        folder = Path(self._request["tests"])
-        files = rank_test_files(
-            folder, {name.partition(".")[0] for name in self._request["modules"]}
-        )
-        run = self._run_by_pytest if self._request["has_pytest"] else self._run_by_unittest
-        for path in files:
+        """Run the tests, file by file, the likeliest first: those of the sdist, then those that were installed."""
+        roots = {name.partition(".")[0] for name in self._request["modules"]}
+        site = Path(self._request["site"])
+        tests = self._request["tests"]
+        files: list[tuple[Path, Path]] = []  # each with the folder that it is imported from
+        if tests:
+            files += [(Path(tests), path) for path in rank_test_files(Path(tests), roots)]
+        for root in sorted(roots):
+            files += [(site, path) for path in rank_test_files(site / root, roots)]
+
+        has_pytest = self._request["has_pytest"]
+        for folder, path in files:
             if self.is_late:
                 return
             try:
-                run(path)
+                if has_pytest:
+                    self._run_by_pytest(path)
+                else:
+                    self._run_by_unittest(path, folder)
             except BaseException:  # a file of tests may exit
                 continue
             finally:
@@ -176,9 +185,9 @@ class Session:
 
         pytest.main([*self._request["arguments"], str(path)], plugins=[_Plugin(self)])
 
-    def _run_by_unittest(self, path: Path) -> None:
+    def _run_by_unittest(self, path: Path, folder: Path) -> None:
         """Run a file's unittest cases, and those functions of tests that need no arguments, without pytest."""
-        name = ".".join(path.relative_to(self._request["tests"]).with_suffix("").parts)
+        name = ".".join(path.relative_to(folder).with_suffix("").parts)
         self.begin(name)
         module = importlib.import_module(name)
         suite = unittest.defaultTestLoader.loadTestsFromModule(module)
@@ -335,6 +344,8 @@ def main() -> None:
             importlib.import_module(name)
     surface = Surface(request["modules"])
     if surface.natives:
+        for file in list_native_functions(surface, request["site"]):
+            witness.write({"file": file})
         amplify(request, witness, surface)
     witness.close()
     end(0)  # what was called may have left threads and handlers that end badly
@@ -377,8 +388,7 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
         sys.stdout = sys.stderr = nowhere
         session.run_snippets(snippets)
         sys.stdout, sys.stderr = printed if request["has_pytest"] else (io.StringIO(),) * 2
-        if request["tests"]:
-            session.run_tests()
+        session.run_tests()
     finally:
         amplifier.stop()
     session.say_recorded()

@@ -228,6 +228,10 @@ class Amplifier:
 
     def _consider(self, call: LiveCall, frame: types.FrameType) -> None:
         """Keep a call, and try it if it is worth that and possible."""
+        if not call.name:  # Python code, whose results are of interest
+            self.recorder.note(call)
+            return
+
         home = call.makes if call.receiver is None else type(call.receiver)
         partners = self._partners.setdefault(home, {})
         others = [name for name in partners if name != call.name]

@@ -16,9 +16,10 @@ from ..supervise.folders import make_folder, open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
 from ..supervise.records import Records, make_token
-from . import installing, reports, unpacking
+from . import causes, installing, reports, unpacking
 from .events import Event
 from .interpreter import Interpreter
+from .native_names import NativeNames
 from .scenarios import Scenario
 
 _STARTING_S = 20.0  # to import pytest and the package, beside running anything; a sanitizer takes ten times as long
@@ -27,7 +28,6 @@ _CHILD_S = 2.0  # for one child
 _RACE_CHILD_S = 6.0
 _FORK_SHARE = 0.75  # of the time, for children: the tests need the rest
 _OUTPUT_BYTES = 2 << 20
-_KEPT_REPORT = 6000  # characters, as in player.py
 _LONGEST_TEXT = 2000  # of an expression that a package's process wrote
 _MOST_TRIALS = 4000
 _STACK_LINES = 80
@@ -121,7 +121,7 @@ class Stage:
         if unpacking.unpack_apart(self.account, request["sdist"], scratch / "sdist", folder) == 0:
             self.tests = folder
         asked = request.get("kit")
-        if asked is not None and self.tests is not None:
+        if asked is not None:
             requirements = ["pytest", *asked["requirements"]]
             python, wheels = request["python"], request["wheels"]
             if installing.install(python, requirements, wheels, str(self.tools)):
@@ -215,11 +215,14 @@ def read_records(
     """
     amplified = Amplified()
     written = split_by_trials(printed, mark)
+    files = [record["file"] for record in records.items if isinstance(record.get("file"), dict)]
+    functions = NativeNames(files)
     for record in records.items[:_MOST_TRIALS]:
         if isinstance(record.get("recorded"), dict):
             _take_recorded(record["recorded"], amplified)
         elif isinstance(record.get("trial"), int):
-            _take_trial(record, written.get(record["trial"], ""), amplified, interpreter, native)
+            text = written.get(record["trial"], "")
+            _take_trial(record, text, amplified, interpreter, native, functions)
 
     return amplified
 
@@ -259,8 +262,9 @@ def _take_trial(
     amplified: Amplified,
     interpreter: Interpreter,
     native: set[str],
+    functions: NativeNames,
 ) -> None:
-    """Take in what came of one trial."""
+    """Take in what came of one trial; `functions` says which native function is what in Python."""
     scenario = make_scenario(record)
     scenario_id = scenario["id"]
     amplified.scenarios[scenario_id] = scenario
@@ -285,6 +289,7 @@ def _take_trial(
                 "scenario": scenario_id,
                 "signal": record["signal"],
                 "stack": stack,
+                "sides": causes.describe_crash(stack, reports.make_owner_test(native), functions),
                 **proof,
             }
         )
@@ -307,15 +312,8 @@ def _take_trial(
 
     if interpreter.race:
         for report in reports.parse(written):
-            amplified.events.append(
-                {
-                    "what": "race",
-                    "scenario": scenario_id,
-                    "kind": report["kind"],
-                    **reports.attribute(report, native, unwatched=interpreter.unwatched),
-                    "report": report["text"][:_KEPT_REPORT],
-                }
-            )
+            judged = causes.judge_report(report, native, functions, unwatched=interpreter.unwatched)
+            amplified.events.append({"what": "race", "scenario": scenario_id, **judged})
 
 
 def _was_shown(arms: dict[str, list[int]], name: str) -> bool:

@@ -1,9 +1,10 @@
-"""What is seen while native code runs, as events, and which of them show that the package interfered."""
+"""What is seen while native code runs, as events: which are told first, and which show that the package interfered."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
-from .scenarios import Scenario
+from .scenarios import Scenario, count_calls
 
 Event = dict[str, Any]
 """`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `kind`, what reports.Attribution has and
@@ -30,6 +31,86 @@ def deduplicate(events: Iterable[Event]) -> list[Event]:
             by_key[key] = {**event, "times": 1}
 
     return list(by_key.values())
+
+
+_GRAVITY = {"crash": 0, "wrong": 1, "hang": 2}
+"""What is told and shown again before all else. Races come after harm, those on memory that is given back first."""
+_RACES_GRAVITY = 3
+
+_WRONG = re.compile(r" gave (?P<got>.*), alone it gives (?P<alone>.*)$", re.DOTALL)
+"""As harness.describe_wrong says it."""
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+_SHARED_TYPES = (("bytearray", "bytearray"), ("[", "list"), ("{", "dict"))
+"""Types of arguments that threads share, by how the expression that makes one begins (values.py)."""
+
+
+def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Event]:
+    """Return events in the order in which they are to be shown again.
+
+    The gravest come first, but of each cause only one before those of other causes; of two that are as grave, the one
+    that was seen with fewer calls.
+
+    Args:
+        events: what was seen, with their `cause`.
+        by_id: the scenarios by their ids.
+    """
+
+    def rank(event: Event) -> tuple[int, bool, int]:
+        gravity = _GRAVITY.get(event["what"], _RACES_GRAVITY)
+        is_grave = bool(event.get("freed")) or is_garbage(event)
+        return gravity, not is_grave, count_calls(by_id[event["scenario"]])
+
+    told: dict[str, int] = {}  # how many of each cause so far
+    turns: list[tuple[int, int, Event]] = []
+    for place, event in enumerate(sorted(events, key=rank)):
+        cause = name_cause(event)
+        turns.append((told.get(cause, 0), place, event))
+        told[cause] = told.get(cause, 0) + 1
+
+    return [event for _, _, event in sorted(turns, key=lambda turn: turn[:2])]
+
+
+def name_cause(event: Event) -> str:
+    """Return what tells the cause of an event: its name, else the call that gave a wrong result, else its scenario."""
+    wrong_call = "".join(event.get("sentences", ())[:1]).partition("(")[0]
+    return str(event.get("cause") or wrong_call or event["scenario"])
+
+
+def print_events(events: Iterable[Event]) -> None:
+    """Write what is known of each event into the log: the sanitizer's report, or the stacks after a crash or a hang."""
+    for event in events:
+        about = event.get("cause") or event.get("scenario") or "own tests"
+        print(f"--- {event['what']}: {about} ({', '.join(event.get('lines', ()))})", flush=True)
+        print(event.get("report") or event.get("stack", ""), flush=True)
+
+
+def is_garbage(event: Event) -> bool:
+    """Return whether a wrong result is more than another number: a value that the call never gives alone.
+
+    Numbers may be a counter's or a clock's, however steady they seemed; a text with other letters in it is not.
+    """
+    for sentence in event.get("sentences", ()):
+        match = _WRONG.search(sentence)
+        if match is None:
+            continue
+        got, alone = (_NUMBER.sub("0", match[name]) for name in ("got", "alone"))
+        if got != alone:
+            return True
+
+    return False
+
+
+def name_shared_type(scenario: Scenario) -> str:
+    """Return the builtin type of the argument that threads share and change; empty where they share none."""
+    argument: str = scenario["argument"] or ""
+    for beginning, name in _SHARED_TYPES:
+        if argument.startswith(beginning):
+            is_set = name == "dict" and ":" not in argument and argument != "{}"
+            return "set" if is_set else name
+
+    return ""
 
 
 def list_interference(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[dict[str, Any]]:

@@ -25,10 +25,20 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
-from . import amplify, installing, owntests, scenarios, unpacking
+from . import amplify, installing, owntests, unpacking
 from .amplify import Amplified
 from .answer import write_answer
-from .events import Event, deduplicate, list_interference
+from .causes import label_causes
+from .events import (
+    Event,
+    deduplicate,
+    is_garbage,
+    list_interference,
+    name_cause,
+    name_shared_type,
+    print_events,
+    rank_events,
+)
 from .interpreter import Interpreter
 from .player import Player, PlayResult
 from .reproducer import Predicate, Prover
@@ -155,22 +165,28 @@ def exercise_plan(
     by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
     seen += deduplicate(amplified.events)
 
-    def rank_harm(event: Event) -> tuple[bool, int]:
-        """Rank crashes before all else, and small scenarios before large ones."""
-        is_crash = event["what"] == "crash"
-        return not is_crash, scenarios.count_calls(by_id[event["scenario"]])
-
-    seen.sort(key=rank_harm)
+    for event in seen:
+        event["shares"] = name_shared_type(by_id[event["scenario"]])
+        event["garbage"] = is_garbage(event)
+    label_causes(seen)
+    seen = rank_events(seen, by_id)
+    print_events(event for event in seen if event["what"] != "wrong")
 
     deadline = time.monotonic() + _PROVING_SHARE * effort["plain_s"]
     prover = Prover(plain, prelude, native, rounds=_PROVED_ROUNDS, deadline=deadline)
     harms: list[Event] = []
+    proved_causes: set[str] = set()
     for number, event in enumerate(seen[:_MOST_LISTED]):
         harm = {**event, "steered": False, "calls": by_id[event["scenario"]]}
-        # Those beyond the effort are listed as they were seen, and so are those that no program can make.
+        # Each cause is shown once, and the first events besides; the rest, and what no program can make, is listed as
+        # it was seen.
         is_live = harm["calls"]["kind"] == "live"
-        if number < effort["proofs"] and time.monotonic() <= prover.deadline and not is_live:
+        cause = name_cause(event)
+        is_wanted = number < effort["proofs"] or cause not in proved_causes
+        if is_wanted and time.monotonic() <= prover.deadline and not is_live:
             harm |= show_again(event, by_id[event["scenario"]], prover, effort["times"])
+            if harm.get("shown"):
+                proved_causes.add(cause)
         harms.append(harm)
 
     if not any(harm.get("shown") for harm in harms):
@@ -243,7 +259,8 @@ def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> 
     if not reproduces(prover.run(scenario)) and not reproduces(prover.run(scenario)):
         return {"shown": 0, "ran": 2}
 
-    small = prover.shrink(scenario, reproduces)
+    functions = [side["function"] for side in event.get("sides", ())]
+    small = prover.shrink(scenario, reproduces, functions)
     return prove_harm(small, event["what"], prover, times)
 
 
@@ -275,6 +292,7 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
         proof["script"] = prover.render_script(scenario, _TITLES[what])
+        proof |= prover.try_short(scenario, _TITLES[what], reproduces)
         proof["arms"] = prover.variants(scenario, reproduces, _VARIANT_TIMES)
         proof["output"] = example.output[-_LONGEST_OUTPUT:]
         proof["signal"] = example.signal

@@ -10,6 +10,9 @@ That process says before each scenario `begin` and after it `end`, with `seconds
 `gil`. Where there is no time for a scenario, it says `late`, and nothing more. Its last record is the closing one. With
 `marks`, a line with the token and the scenario's place goes to standard error at the end of each: what a sanitizer
 wrote there before is of that scenario.
+
+A request with `functions` in place of `scenarios` is answered by records with the native functions of each file
+(method_tables.py). All processes have the files where the server has them, for they are forked from it.
 """
 
 import builtins
@@ -44,6 +47,8 @@ from ..supervise.witness import (
 from . import memory, values
 from .harness import run_rounds
 from .immortal import make_callables_immortal, make_immortal
+from .method_tables import list_native_functions
+from .surface import Surface
 
 globals()["__builtins__"] = dict(vars(builtins))
 """What functions of this module take for built in, whatever a package puts into `builtins` later."""
@@ -82,12 +87,29 @@ def main() -> None:
         if pid == 0:
             request = _decode(line)
             witness = Witness(request["token"], asked["descriptor"], looked=asked["looked"])
+            if "functions" in request:
+                report_functions(prelude, asked["request"]["site"], witness)
             make = make_immortal if is_immortal else None
             run_scenarios(request, namespace, make, witness, is_gil_enabled)
         # Only the server comes here: `run_scenarios` ends its process.
         answers.write({"pid": pid})
         _, status = _wait(pid, 0)
         answers.write({"status": os.waitstatus_to_exitcode(status)})
+
+
+def report_functions(prelude: list[str], site: str, witness: Witness) -> None:
+    """Say which native function is which callable of Python, then end this (forked) process.
+
+    Args:
+        prelude: modules of the package.
+        site: the folder that the package is installed in.
+        witness: takes a record for each file.
+    """
+    os.setpgid(0, 0)
+    for file in list_native_functions(Surface(prelude), site):
+        witness.write(file)
+    witness.close()
+    _end(0)
 
 
 def run_scenarios(
@@ -256,6 +278,7 @@ def play(
             crew=crew,
             make_immortal=make_immortal,
             longest_s=request["longest"],
+            learns=not scenario.get("once"),
             returned=counts,
         )
     except Exception as error:  # an expression cannot be compiled, or the subject cannot be made

@@ -26,6 +26,7 @@ _POLL_S = 0.05  # how often a process is looked at
 _IMPORT_S = 60.0  # the fork server answers its first request once it has imported the distribution
 _DUMP_S = 0.5  # to write down where all threads stand
 _REAP_S = 10.0  # for the kernel to end a process that was killed
+_FUNCTIONS_S = 10.0  # to list the native functions of a distribution, which takes less than one
 
 _IDLE_SHARE = 0.15
 """A process that hangs and used less than this of one CPU waits for something; it does not compute without end."""
@@ -100,6 +101,22 @@ class ForkServer:
         is_running = self._account.owns(pid) and not self.has_ended
         is_gone = pid > 1 and not Path(f"/proc/{pid}").exists()
         return pid if is_running or is_gone else None
+
+    def list_functions(self) -> list[dict[str, Any]]:
+        """Return which native function is which callable of Python, by file: what method_tables.py lists.
+
+        Empty where a process that reads it does not come to its end. What the last process said is gone afterwards.
+        """
+        pid = self.begin({"functions": True})
+        if pid is None:
+            return []
+        if self.wait(_FUNCTIONS_S) is None:
+            self.kill(pid)
+            self.wait(_REAP_S)
+            return []
+
+        records = self.records
+        return records.items if records.is_closed else []
 
     def wait(self, seconds: float) -> int | None:
         """Wait for the process in progress; return its exit status (negative for a signal), None if it goes on.

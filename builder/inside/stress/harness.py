@@ -37,6 +37,7 @@ def run_rounds(
     crew=None,
     make_immortal=None,
     longest_s=None,
+    learns=True,
     returned=None,
 ):
     """Run rounds of threads that each make the calls of one row, over and over.
@@ -44,7 +45,8 @@ def run_rounds(
     Args:
         make: makes the subject of the calls.
         argument: makes the argument that calls share.
-        rows: one per kind of thread; a call is (text, function of subject and argument, its result alone or None).
+        rows: one per kind of thread; a call is (text, function of subject and argument, its result alone, or None where
+            that is not to be compared).
         observers: functions of the subject that tell its state.
         threads: how many threads.
         iterations: calls each thread makes in a round.
@@ -55,6 +57,8 @@ def run_rounds(
         make_immortal: is given every object that threads will share, before they do.
         longest_s: after how many seconds calls that still come to an end are cut short: a value that grows with each of
             them makes the next one slower. What does not end then is one call. None for no limit.
+        learns: whether to learn the results from this process, and not to go by those that another one gave: what is
+            made once in a process cannot be made before.
         returned: is given, by the text of each call that returned, in how many threads of a round it did.
 
     Returns:
@@ -68,6 +72,11 @@ def run_rounds(
     expected = None
     if observers and sharing == "shared":
         expected = run_alone(make, argument, rows, observers, threads, iterations, until)
+
+    if learns:
+        # A race detector sees wrong accesses, whatever comes of them.
+        compares = not make_immortal
+        rows = learn_results(make, argument, rows, crew or run_in_threads, compares=compares)
 
     for _ in range(rounds):
         subject = run_round(
@@ -95,6 +104,8 @@ def run_rounds(
                 wrong[text[:600]] = None
         del subject  # before the next one is made
 
+    if wrong and learns:
+        wrong = drop_unsteady(wrong, rows, make, argument, crew or run_in_threads)
     return errors, list(wrong)
 
 
@@ -150,9 +161,9 @@ def run_round(  # noqa: C901 - one loop, which threads must run without a lock
                 # In one expression: a variable would hold a fresh object until the next one is there.
                 got = call(targets[i] if targets else fresh() if fresh else own, given)
                 places.add((start + i) % len(row))
-                if result is not None and show(got) != result:
-                    text = texts[(start + i) % len(row)][0]
-                    wrong[f"{text} gave {show(got)}, alone it gives {result}"[:400]] = None
+                shown = None if result is None else show(got)
+                if shown is not None and shown != result:
+                    wrong[describe_wrong(texts[(start + i) % len(row)][0], shown, result)] = None
             except Exception as error:
                 key = f"{type(error).__name__}: {error}"[:200]
                 errors[key] = errors.get(key, 0) + 1
@@ -161,6 +172,72 @@ def run_round(  # noqa: C901 - one loop, which threads must run without a lock
     crew(work, threads)
     count_returned(rows, came_back, returned)
     return subject
+
+
+def learn_results(make, argument, rows, crew, *, compares):
+    """Return the rows with what each call gives alone, in this process.
+
+    None where it is not to be compared, where it cannot be shown, and where two calls differ, one of them made by
+    another thread: a clock, a counter, what each thread has for itself.
+    """
+    if not compares:
+        return [[(text, call, None) for text, call, _ in row] for row in rows]
+
+    here: dict[str, str | None] = {}
+    elsewhere: dict[str, str | None] = {}
+    ask_all(make, argument, rows, here)
+    crew(lambda _: ask_all(make, argument, rows, elsewhere), 1)
+
+    steady = []
+    for row in rows:
+        texts = {text for text, _, _ in row if here[text] == elsewhere[text]}
+        steady.append(
+            [(text, call, here[text] if text in texts else None) for text, call, _ in row]
+        )
+    return steady
+
+
+def ask_all(make, argument, rows, answers):
+    """Make each call once, alone, and note by its text what it gives."""
+    for row in rows:
+        for text, call, result in row:
+            answers[text] = ask_alone(make, argument, call, result)
+
+
+def ask_alone(make, argument, call, result):
+    """Return what a call gives alone, as text; None where it raises, or no result is asked for."""
+    if result is None:
+        return None
+    try:
+        return show(call(make(), argument()))
+    except Exception:
+        return None
+
+
+def drop_unsteady(wrong, rows, make, argument, crew):
+    """Return the sentences about wrong results without those of calls that give something else alone by now.
+
+    A counter has gone on while threads made their calls, and a cache is full.
+    """
+    again = learn_results(make, argument, rows, crew, compares=True)
+    now_given = {text: result for row in again for text, _, result in row}
+
+    unsteady = []
+    for row in rows:
+        unsteady += [f"{text} gave " for text, _, result in row if now_given[text] != result]
+    return {sentence: None for sentence in wrong if not sentence.startswith(tuple(unsteady))}
+
+
+def describe_wrong(text, shown, result):
+    """Say that a call gave something else than it gives alone, with the parts of both that differ."""
+    same = 0
+    while same < min(len(shown), len(result)) and shown[same] == result[same]:
+        same += 1
+    start = max(0, same - 40)  # enough before the difference to know where it is
+    dots = "..." if start else ""
+    got, alone = (f"{dots}{value[start : start + 140]}" for value in (shown, result))
+
+    return f"{text[:100]} gave {got}, alone it gives {alone}"
 
 
 def count_returned(rows, came_back, returned):

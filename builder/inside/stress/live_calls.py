@@ -49,7 +49,8 @@ class LiveCall(NamedTuple):
     """A call that is about to be made.
 
     Attributes:
-        name: the native callable, as the surface has it, such as `pkg._speedups.Parser.feed`.
+        name: the native callable, as the surface has it, such as `pkg._speedups.Parser.feed`; empty for public Python
+            code of the package.
         text: how an expression calls it: `s.feed({})`, `pkg.Parser({})` or `len(s)`.
         function: what is called.
         receiver: the object it is called on; None where there is none.
@@ -83,6 +84,10 @@ class CallReader:
         self._surface = surface
         self._public_names = dict(_name_publicly(surface))
         self._bytecode: dict[int, tuple[types.CodeType, bytes]] = {}
+        self._kinds: dict[
+            int, object
+        ] = {}  # types that were met; kept, so that their ids stay theirs
+        self._homes = {module.__name__.rpartition(".")[2] for module in surface.natives}
         self.sites: set[tuple[int, int]] = set()
 
     def read(
@@ -102,20 +107,19 @@ class CallReader:
             function: what is called.
             first: its first argument, or what monitoring has where there is none.
         """
-        named = self._name(function, first)
+        named = self._name(function, first) or self._name_public(function)
         if named is None:
             return None
 
-        self.sites.add((id(code), offset))
+        if named[0]:
+            self.sites.add((id(code), offset))
         passed = self._read_arguments(frame, code, offset, function)
         if passed is None:
             return None
 
         name, text = named
         arguments, keywords = passed
-        makes = (
-            function if isinstance(function, type) and id(function) in self._surface.types else None
-        )
+        makes = function if isinstance(function, type) and text.endswith("({})") else None
         bound_to = getattr(function, "__self__", None)
         # A binding generator's functions may have a record of their own there.
         method = name.rpartition(".")[2]
@@ -163,6 +167,7 @@ class CallReader:
             if name is not None:
                 return name, f"{self._public_names.get(id(function), name)}({{}})"
         elif is_native_function(function):
+            self._note_kinds(function)
             name = surface.find_native_name(function, first)
             if name is not None:
                 return name, self._write_call(function, first, name)
@@ -171,6 +176,24 @@ class CallReader:
             return None if name is None else (name, "s({})")
 
         return self._name_slot_call(function, first)
+
+    def _name_public(self, function: object) -> tuple[str, str] | None:
+        """Return how an expression calls Python code of the package that makes objects, without a native name."""
+        name = self._public_names.get(id(function))
+        is_python = isinstance(function, (type, types.FunctionType))
+        return ("", f"{name}({{}})") if name is not None and is_python else None
+
+    def _note_kinds(self, function: object) -> None:
+        """Have the surface know the type of a method, which no module may have a name for, such as that of a result."""
+        kind = getattr(function, "__objclass__", None) or type(getattr(function, "__self__", None))
+        if id(kind) in self._kinds:
+            return
+
+        self._kinds[id(kind)] = kind
+        home = str(getattr(kind, "__module__", ""))
+        is_of_package = home.partition(".")[0] in self._surface.roots or home in self._homes
+        if is_of_package and isinstance(kind, type):
+            self._surface.note_type(kind)
 
     def _name_slot_call(self, function: object, first: object) -> tuple[str, str] | None:
         """Return the slot of its first argument that a builtin calls, and how; None for what calls none of the package.

@@ -14,7 +14,7 @@ from ..supervise.folders import make_folder, open_folder, read_file
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
 from ..supervise.records import Records, make_token
-from . import installing, reports, unpacking
+from . import causes, installing, reports, unpacking
 from .interpreter import Interpreter
 from .marked_tests import MOST_MARKED
 
@@ -29,7 +29,7 @@ _MOST_XML_BYTES = 64 << 20  # of pytest's own report: hundreds of thousands of t
 _STACKS_S = 5  # for the fault handler to write the stacks of all threads
 
 # How many characters of texts are kept: enough for a stack, and bounded, for facts are kept for each release.
-_LONGEST_REPORT = 6000
+
 _LONGEST_TAIL = 4000
 _LONGEST_PRINTED = 3000
 _LONGEST_MESSAGE = 400
@@ -252,14 +252,8 @@ def _list_races(
     """
     races: list[dict[str, Any]] = []
     for report in reports.parse(reported):
-        races.append(
-            {
-                "what": "race",
-                "kind": report["kind"],
-                **reports.attribute(report, modules, (str(tools),), unwatched),
-                "report": report["text"][:_LONGEST_REPORT],
-            }
-        )
+        judged = causes.judge_report(report, modules, folders=(str(tools),), unwatched=unwatched)
+        races.append({"what": "race", **judged})
 
     return races
 

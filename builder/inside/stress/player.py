@@ -11,17 +11,17 @@ from typing import Any
 
 from ..supervise.gil import GilState
 from ..supervise.records import Records
-from . import reports
+from . import causes, reports
 from .endings import Ending, count_memory_kills, describe_end
 from .events import Event
 from .forkserver_process import ForkServer, watch
 from .interpreter import Interpreter
+from .native_names import NativeNames
 from .scenarios import Scenario
 
 _GROUP_LEAST_S = 1.5  # for a group of scenarios, though its share of the time is less
 _LONGEST_LEAST_S = 0.5  # for one scenario, though the time of its group is less
 _MOST_DEATHS = 3  # processes of a group that may end early before the rest of the group is left out
-_KEPT_REPORT = 6000  # characters of a report that go into the evidence: both stacks, and more
 _KEPT_SENTENCES = 3  # about wrong results of one scenario
 
 _ITERATIONS_DIVISOR = 3  # a sanitizer takes ten times as long, and sees a race that happened once
@@ -79,6 +79,7 @@ class Player:
         self._rounds = rounds
         self._deadline = time.monotonic() + seconds
         self._result = PlayResult()
+        self._names: NativeNames | None = None
         self._memory_kills = count_memory_kills()
         self._server = ForkServer(interpreter, prelude)
         self._server.await_start()
@@ -119,7 +120,31 @@ class Player:
             seen = len(self._result.events)
             print(f"{number} of {len(groups)} groups, {elapsed:.0f} s, {seen} events", flush=True)
 
+        self._name_functions()
         return self._result
+
+    def _name_functions(self) -> None:
+        """Say of each race and each crash which functions of the package stand behind it.
+
+        That is known to processes that have imported the package; none is asked where nothing was seen.
+        """
+        unnamed = [event for event in self._result.events if "sides" not in event]
+        unnamed = [event for event in unnamed if event["what"] in {"race", "crash"}]
+        if not unnamed:
+            return
+
+        if self._names is None:
+            self._names = NativeNames(self._server.list_functions())
+        names = self._names
+        is_own = reports.make_owner_test(self._modules)
+        unwatched = self._interpreter.unwatched
+        for event in unnamed:
+            if event["what"] == "race":
+                report = event.pop("parsed")
+                judged = causes.judge_report(report, self._modules, names, unwatched=unwatched)
+                event.update(judged)
+            else:
+                event["sides"] = causes.describe_crash(event["stack"], is_own, names)
 
     def _play_group(self, group: list[Scenario], seconds: float) -> None:
         """Run the scenarios of one group in one process; where it ends early, run the remaining ones in a new process.
@@ -306,17 +331,9 @@ class Player:
             text: the part that was written during one scenario.
             scenario: the scenario's id.
         """
-        unwatched = self._interpreter.unwatched
         for report in reports.parse(text):
-            self._result.events.append(
-                {
-                    "what": "race",
-                    "scenario": scenario,
-                    "kind": report["kind"],
-                    **reports.attribute(report, self._modules, unwatched=unwatched),
-                    "report": report["text"][:_KEPT_REPORT],
-                }
-            )
+            # What its functions are in Python is asked at the end, once for all.
+            self._result.events.append({"what": "race", "scenario": scenario, "parsed": report})
 
 
 def adapt_for_sanitizer(scenario: Scenario) -> Scenario:

@@ -24,8 +24,8 @@ Facts:
   distributions of which the same is true; `interference`: what shows that the package ended or spoke for the processes
   that called it;
 - `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
-  hangs under the sanitizer). What was shown again has `script`, `shown`, `ran`; a race that only own tests showed has
-  no script.
+  hangs under the sanitizer), each with `sides` and `cause` (causes.py); `unlisted`: how many more there were. What was
+  shown again has `script`, `shown`, `ran`; a race that only own tests showed has no script.
 """
 
 import itertools
@@ -50,7 +50,15 @@ from . import (
 )
 from .amplify import Amplified, Stage
 from .answer import write_answer
-from .events import Event, deduplicate, list_interference
+from .causes import label_causes
+from .events import (
+    Event,
+    deduplicate,
+    list_interference,
+    name_shared_type,
+    print_events,
+    rank_events,
+)
 from .interpreter import Interpreter
 from .player import Player, PlayResult, adapt_for_sanitizer
 from .reproducer import Predicate, Prover
@@ -243,6 +251,8 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
 
     by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
     events = deduplicate([*played.events, *amplified.events])
+    for event in events:
+        event["shares"] = name_shared_type(by_id[event["scenario"]])
     races = [event for event in events if event["what"] == "race"]
     harms = [event for event in events if event["what"] in {"crash", "hang"}]
 
@@ -252,14 +262,20 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
 
     known_places = {tuple(event["places"]) for event in races}
     tests, races_of_tests = race_own_tests(request, race, native, known_places)
-    own_races = rank_events(filter(is_own, races), by_id)[:_MOST_LISTED]
+    tested_races = [{**event, "calls": None} for event in races_of_tests if is_own(event)]
     foreign_races = [event for event in (*races, *races_of_tests) if not is_own(event)]
+    own_races = [event for event in races if is_own(event)]
+    label_causes([*own_races, *harms, *tested_races])
+    label_causes(foreign_races)
+    print_events([*harms, *own_races, *tested_races, *foreign_races])
 
-    proved_races = prove_events(own_races, by_id, prover, effort)
-    for event in races_of_tests:
-        if is_own(event):
-            proved_races.append({**event, "calls": None})  # no scenario made it
-    proved_harms = prove_events(rank_events(harms, by_id)[:_MOST_LISTED], by_id, prover, effort)
+    # The gravest first, while there is time: a crash, then memory that is given back, then other races.
+    ranked_harms = rank_events(harms, by_id)
+    ranked_races = rank_events(own_races, by_id)
+    proved_harms = prove_events(ranked_harms[:_MOST_LISTED], by_id, prover, effort)
+    proved_races = prove_events(ranked_races[:_MOST_LISTED], by_id, prover, effort)
+    unlisted = len(own_races[_MOST_LISTED:]) + len(foreign_races[_MOST_LISTED:])
+    unlisted += len(harms[_MOST_LISTED:])
 
     return {
         "surface": describe_surface(surface),
@@ -273,9 +289,10 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         "amplified": amplified.describe(),
         "errors": played.errors,
         "own_tests": tests,
-        "races": proved_races,
+        "races": [*proved_races, *tested_races],
         "advisory": foreign_races[:_MOST_LISTED],
         "harms": proved_harms,
+        "unlisted": unlisted,
     }
 
 
@@ -543,26 +560,13 @@ def is_own(event: Event) -> bool:
     return bool(event["owner"] == "package" and not event["lock_free"])
 
 
-def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Event]:
-    """Return events in the order in which they are to be shown again: those of scenarios with few calls come first.
-
-    Args:
-        events: what was seen.
-        by_id: the scenarios by their ids.
-    """
-
-    def count_calls(event: Event) -> int:
-        return scenarios.count_calls(by_id[event["scenario"]])
-
-    return sorted(events, key=count_calls)
-
-
 def prove_events(
     events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: Effort
 ) -> list[Event]:
-    """Show the first events again by small programs; return all events, each with its scenario (`calls`).
+    """Show events again by small programs; return all of them, each with its scenario (`calls`).
 
-    Those beyond the effort, or for which there is no time left, stay as they were seen.
+    Each cause is shown once, and the first events besides. Those for which there is no time left stay as they were
+    seen.
 
     Args:
         events: what was seen.
@@ -571,18 +575,27 @@ def prove_events(
         effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
     """
     entries: list[Event] = []
+    proved_causes: set[str] = set()
     for number, event in enumerate(events):
         scenario = by_id[event["scenario"]]
         entry = {**event, "calls": scenario}
         is_live = scenario["kind"] == "live"  # no program can make what it is about
-        if number < effort["proofs"] and time.monotonic() < prover.deadline and not is_live:
-            entry |= prove_event(event, scenario, prover, effort["times"])
+        cause = event.get("cause", "")
+        is_new = bool(cause) and cause not in proved_causes
+        is_wanted = (number < effort["proofs"] or is_new) and not is_live
+        if is_wanted and time.monotonic() < prover.deadline:
+            alike = [other for other in events if cause and other.get("cause") == cause]
+            entry |= prove_event(event, scenario, prover, effort["times"], alike)
+            if entry.get("shown"):
+                proved_causes.add(cause)
         entries.append(entry)
 
     return entries
 
 
-def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) -> dict[str, Any]:
+def prove_event(
+    event: Event, scenario: Scenario, prover: Prover, times: int, alike: Sequence[Event] = ()
+) -> dict[str, Any]:
     """Try to show an event again by a program that makes as few calls as possible.
 
     Args:
@@ -590,6 +603,7 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
         scenario: the scenario in which it was seen.
         prover: writes and runs programs that make the calls of a scenario.
         times: how often to run the program.
+        alike: events with the same cause: where the program shows one of these, it shows the cause.
 
     Returns:
         `shown` (how many runs of the program showed the event) and `ran` (how many runs there were). Where one showed
@@ -597,13 +611,15 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
         run printed) and, for a crash or a hang, `arms` (`[shown, ran]` for variants, such as one thread alone: they
         tell what the event needs).
     """
-    reproduces = make_predicate(event)
-    small = prover.shrink(scenario, reproduces)
+    reproduces = make_predicate(event, alike)
+    small = prover.shrink(scenario, reproduces, list_functions(event))
     shown, ran, example = prover.count(small, reproduces, times)
     proof: dict[str, Any] = {"shown": shown, "ran": ran}
     if shown:
-        script = prover.render_script(small, describe_event(event))
+        title = describe_event(event)
+        script = prover.render_script(small, title)
         proof = {"calls": small, "script": script, **proof}
+        proof |= prover.try_short(small, title, reproduces)
         if event["what"] != "race":
             proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES)
         proof["output"] = example.output[-_LONGEST_OUTPUT:] if example else ""
@@ -612,21 +628,31 @@ def prove_event(event: Event, scenario: Scenario, prover: Prover, times: int) ->
     return proof
 
 
-def make_predicate(event: Event) -> Predicate:
-    """Return the test whether a run showed an event: the same sort of harm, or a race at the same places."""
+def make_predicate(event: Event, alike: Sequence[Event] = ()) -> Predicate:
+    """Return the test whether a run showed an event: the same sort of harm, or a race with the same cause."""
     if event["what"] != "race":
         return lambda run: event["what"] in run.what
 
-    places = tuple(event["places"])
-    return lambda run: places in run.races
+    places = {tuple(other["places"]) for other in (event, *alike)}
+    return lambda run: not places.isdisjoint(run.races)
+
+
+def list_functions(event: Event) -> list[str]:
+    """Return the dotted names of the functions behind an event, those that change memory first."""
+    sides = sorted(event.get("sides", ()), key=lambda side: side["access"] == "read")
+    return list(dict.fromkeys(side["function"] for side in sides))
 
 
 def describe_event(event: Event) -> str:
     """Say in a line what a program shows."""
+    names = " and ".join(list_functions(event))
     if event["what"] == "race":
-        return f"A data race between {' and '.join(event['places'])}: ThreadSanitizer reports it."
+        between = " and ".join(event["places"])
+        about = f" of {names}" if names else ""
+        return f"A data race{about}, between {between}: ThreadSanitizer reports it."
 
-    return f"A {event['what']} when threads share an object."
+    where = f" in {names}" if names else ""
+    return f"A {event['what']}{where} when threads share an object."
 
 
 if __name__ == "__main__":

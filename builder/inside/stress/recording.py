@@ -42,6 +42,7 @@ class Recorder:
         self._known = known
         self._own_types = own_types
         self._pending: dict[type, str | None] = {}
+        self._last_call: str | None = None
         self._origins: dict[int, str] = {}
         self._steps: dict[int, list[str]] = {}
         self.arguments: dict[str, list[str]] = {}
@@ -55,9 +56,12 @@ class Recorder:
         if written is not None:
             self._keep_arguments(call, written)
         if call.receiver is None:
+            is_function = written is not None and call.makes is None
+            self._last_call = call.text.format(written) if is_function else None
             return
 
         self._claim(call.receiver)
+        self._last_call = self._write_result(call, written)
         steps = self._steps.get(id(call.receiver))
         if steps is None:
             return
@@ -67,10 +71,19 @@ class Recorder:
             del self._steps[id(call.receiver)]
             return
 
-        text = call.text.format(f", {written}" if written and "(s{" in call.text else written)
+        text = _write_call(call, written)
         if text not in steps[-1:]:
             steps.append(text)
         self._keep_make(type(call.receiver), id(call.receiver))
+
+    def _write_result(self, call: LiveCall, written: str | None) -> str | None:
+        """Return an expression for what a call on an object gives; None where there is none."""
+        make = self.make_text(call.receiver)
+        if written is None or make is None:
+            return None
+
+        text = f"(lambda s: {_write_call(call, written)})({make})"
+        return text if len(text) <= _LONGEST_MAKE else None
 
     def make_text(self, value: object) -> str | None:
         """Return an expression that makes an object as it is now; None where none is known."""
@@ -179,9 +192,11 @@ class Recorder:
         return f"io.{type(value).__name__}({content!r})" if len(content) <= _LONGEST_VALUE else None
 
     def _claim(self, value: object) -> None:
-        """Note how an object was made that is met for the first time: by the newest call of its type."""
+        """Note how an object was made that is met for the first time: by the newest call of its type, or the last."""
         is_known = id(value) in self._origins or id(value) in self._steps
         origin = self._pending.pop(type(value), None)
+        if origin is None and id(type(value)) in self._own_types:
+            origin = self._last_call  # what was called last may have given it
         if is_known or origin is None:
             return
 
@@ -221,6 +236,12 @@ class Recorder:
             shortest = min(range(len(kept)), key=lambda place: kept[place].count("lambda s: "))
             if len(steps) > kept[shortest].count("lambda s: "):
                 kept[shortest] = text
+
+
+def _write_call(call: LiveCall, written: str) -> str:
+    """Return a call on an object as an expression."""
+    takes_more = "(s{" in call.text
+    return call.text.format(f", {written}" if written and takes_more else written)
 
 
 def _show(value: object) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypedDict
 
+from .native_names import shorten_cpp
+
 _RULE = "=================="
 _HEADER = re.compile(r"^WARNING: ThreadSanitizer: (.+?) \(pid=\d+\)")
 _HEADER_LINES = 3  # the header is among the first lines of its block
@@ -14,9 +16,10 @@ _HEADER_LINES = 3  # the header is among the first lines of its block
 _MEMORY_ACCESS = re.compile(
     r"^  (?:Previous )?(?:atomic )?(?:read|write) of size \d+", re.IGNORECASE
 )
+_ALLOCATION = "  Location is heap block"
 _LOCK = re.compile(r"^  (?:Mutex|Cycle)", re.IGNORECASE)
 _FRAME = re.compile(
-    r"^    #\d+ \((?P<module_path>.+?)\+0x[0-9a-f]+\) (?P<function>.+) (?P<place>\S+)$"
+    r"^    #\d+ \((?P<module_path>.+?)\+0x(?P<offset>[0-9a-f]+)\) (?P<function>.+) (?P<place>\S+)$"
 )
 """As FRAME_FORMAT has it. The path of a module, of which a package decides no more than the end, comes before all else
 that a package can name: functions and source files are called what it likes, also as if they were modules."""
@@ -53,17 +56,21 @@ _INSTALLED_FOLDERS = ("/usr/", "/lib/", "/lib64/", "/opt/", "/tmp/site/", "/tmp/
 """Where code is that was there before the package ran: the image's, and what pip installed, which no package can write
 to (supervise/folders.py). Code from elsewhere was brought by the package: from memory, from a file that is gone."""
 
-_MOST_FRAMES = 14  # what the package did so many calls above an access did not cause it
+MOST_FRAMES = 14  # what the package did so many calls above an access did not cause it
 MOST_BYTES = 8 << 20  # of the reports of one process: a race in a loop is reported without end
 
 
 class Frame(TypedDict):
-    """A line of a stack: a function, `path:line:column` (or `<null>`), the file name of its module, and its folder."""
+    """A line of a stack: a function, `path:line:column` (or `<null>`), the file name of its module, and its folder.
+
+    `offset` is where in the module it is; -1 where that is not known.
+    """
 
     function: str
     place: str
     module: str
     folder: str
+    offset: int
 
 
 class Stack(TypedDict):
@@ -74,10 +81,18 @@ class Stack(TypedDict):
 
 
 class Report(TypedDict):
-    """One warning of the sanitizer."""
+    """One warning of the sanitizer.
+
+    Attributes:
+        kind: its words for it, such as `data race`.
+        stacks: the accesses, the later one first, or the locks.
+        allocation: how the memory came to be that is raced for; empty where nobody watched that.
+        text: all of it.
+    """
 
     kind: str
     stacks: list[Stack]
+    allocation: list[Frame]
     text: str
 
 
@@ -133,7 +148,12 @@ def parse(text: str) -> Iterator[Report]:
         lines = block.strip("\n").splitlines()
         for line in lines[:_HEADER_LINES]:
             if header := _HEADER.match(line):
-                yield {"kind": header[1], "stacks": _read_stacks(lines), "text": block.strip()}
+                yield {
+                    "kind": header[1],
+                    "stacks": _read_stacks(lines),
+                    "allocation": _read_allocation(lines),
+                    "text": block.strip(),
+                }
                 break
 
 
@@ -169,14 +189,57 @@ def _read_stacks(lines: list[str]) -> list[Stack]:
     return [stack for stack in stacks if stack["frames"]]
 
 
+def read_sections(lines: list[str]) -> Iterator[tuple[str, list[Frame]]]:
+    """Give the lines of a report that are no frames, each with the frames below it; blank lines are skipped."""
+    title: str | None = None
+    frames: list[Frame] = []
+    for line in lines:
+        if _FRAME_BEGINNING.match(line):
+            frames.append(_read_frame(line))
+        elif line.strip() and not line.startswith(_RULE):
+            if title is not None:
+                yield title, frames
+            title, frames = line, []
+
+    if title is not None:
+        yield title, frames
+
+
+def show_frame(frame: Frame) -> str:
+    """Return a frame as text: function, path and line in the sdist, and file; `bump src/fast.c:41 (_fast.so)`."""
+    path, line, function = locate(frame)
+    place = f"{path}:{line} " if line else ""
+    return f"{function} {place}({frame['module']})"
+
+
+def _read_allocation(lines: list[str]) -> list[Frame]:
+    """Return the frames of the section that says where the memory comes from; empty where there is none."""
+    frames: list[Frame] = []
+    is_inside = False
+    for line in lines:
+        is_title = line.startswith("  ") and not line.startswith("   ")
+        if is_title:
+            is_inside = line.startswith(_ALLOCATION)
+        elif is_inside and _FRAME_BEGINNING.match(line):
+            frames.append(_read_frame(line))
+
+    return frames
+
+
 def _read_frame(line: str) -> Frame:
     """Return the frame on a line; of what nobody can read, as after a line break in a name, one of no module at all."""
     match = _FRAME.match(_cut_middle(line))
     if match is None:
-        return Frame(function="<null>", place="<null>", module=_NO_MODULE, folder="")
+        return Frame(function="<null>", place="<null>", module=_NO_MODULE, folder="", offset=-1)
 
     folder, module = posixpath.split(match["module_path"])
-    return Frame(function=match["function"], place=match["place"], module=module, folder=folder)
+    return Frame(
+        function=match["function"],
+        place=match["place"],
+        module=module,
+        folder=folder,
+        offset=int(match["offset"], 16),
+    )
 
 
 def _cut_middle(line: str) -> str:
@@ -225,11 +288,7 @@ def attribute(
         `owner` (who is at fault: `package`, `generator` of code, `interpreter`, `unwatched` code), `places` (functions
         and files), `lines` and `locations` (path, line, function), `freed` and `lock_free`: see Attribution.
     """
-    known_folders = (*_INSTALLED_FOLDERS, *(f"{folder}/" for folder in folders))
-
-    def is_own(frame: Frame) -> bool:
-        return _is_own(frame, modules, known_folders)
-
+    is_own = make_owner_test(modules, folders)
     accesses = report["stacks"][
         :2
     ]  # the two that collide; later stacks show where a lock was made or taken
@@ -255,10 +314,20 @@ def attribute(
         "owner": owner,
         "places": sorted({_name_place(frame) for frame in frames_at_fault}),
         "lines": sorted({_name_line(frame) for frame in access_frames}),
-        "locations": list(dict.fromkeys(_locate(frame) for frame in frames_at_fault)),
+        "locations": list(dict.fromkeys(locate(frame) for frame in frames_at_fault)),
         "freed": _frees_memory(report),
         "lock_free": any(_is_own_atomic(access, is_own) for access in accesses),
     }
+
+
+def make_owner_test(modules: set[str], folders: tuple[str, ...] = ()) -> IsOwn:
+    """Return the test whether a frame is the package's; the arguments are those of `attribute`."""
+    known_folders = (*_INSTALLED_FOLDERS, *(f"{folder}/" for folder in folders))
+
+    def is_own(frame: Frame) -> bool:
+        return _is_own(frame, modules, known_folders)
+
+    return is_own
 
 
 def _is_unwatched(report: Report, unwatched: frozenset[str]) -> bool:
@@ -272,7 +341,7 @@ def _is_unwatched(report: Report, unwatched: frozenset[str]) -> bool:
         unwatched: file names of such code, of the package or of what it needs.
     """
     for access in report["stacks"][:2]:
-        callers = itertools.dropwhile(_is_of_interpreter, access["frames"][:_MOST_FRAMES])
+        callers = itertools.dropwhile(_is_of_interpreter, access["frames"][:MOST_FRAMES])
         nearest = next(callers, None)
         if nearest is None or nearest is access["frames"][0]:
             continue
@@ -297,9 +366,9 @@ def _find_culprit(stack: Stack, is_own: IsOwn) -> tuple[Frame, str]:
         stack: the access.
         is_own: whether a frame is the package's.
     """
-    own_frames = [frame for frame in stack["frames"][:_MOST_FRAMES] if is_own(frame)]
+    own_frames = [frame for frame in stack["frames"][:MOST_FRAMES] if is_own(frame)]
     for frame in own_frames:
-        if not _is_generated(frame):
+        if not is_generated(frame):
             return frame, "package"
 
     if own_frames:
@@ -387,7 +456,7 @@ def _leads_out(path: str) -> bool:
     return False
 
 
-def _is_generated(frame: Frame) -> bool:
+def is_generated(frame: Frame) -> bool:
     """Return whether a frame's code comes from a code generator or a system header: nobody wrote it for the package."""
     if frame["function"].startswith(_GENERATED):
         return True
@@ -405,17 +474,15 @@ def _name_place(frame: Frame) -> str:
 
     Without the line, the same fault has the same name in the next release, and wherever else in the function it shows.
     """
-    path, _, function = _locate(frame)
+    path, _, function = locate(frame)
     file = path.rpartition("/")[2]
 
     return f"{function} ({file})"
 
 
-def _locate(frame: Frame) -> Location:
+def locate(frame: Frame) -> Location:
     """Return the path, line and function of a frame; without debug information its module, 0 and the function."""
-    named = frame["function"].replace("(anonymous namespace)::", "")
-    function = named.partition("(")[0]  # without its parameters
-
+    function = shorten_cpp(frame["function"])
     if frame["place"] == "<null>":
         return frame["module"], 0, function
 

@@ -1,15 +1,21 @@
 """Turn what was seen once into a small program that shows it again, and count how often it does."""
 
+import itertools
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import script
+from . import script, short_script
 from .interpreter import Interpreter
 from .scenarios import Scenario
 from .script_run import Run, run_script
 
 _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter's whole patience
+
+_SHORT_RUNS = 2  # of the program for people: it is told how often it showed the fault
+_MOST_NAMED = 2  # calls of one function that are tried by themselves
+_MOST_SUGGESTED = 3  # single calls, and as many pairs: each takes a run
 
 Predicate = Callable[[Run], bool]
 """Returns whether a run showed again what was seen once, such as a crash or a certain race."""
@@ -57,6 +63,32 @@ class Prover:
             race=self.interpreter.race,
         )
 
+    def try_short(self, scenario: Scenario, title: str, reproduces: Predicate) -> dict[str, Any]:
+        """Write a program for people to read, and run it a few times; empty where the scenario is not that simple.
+
+        Args:
+            scenario: a scenario that reproduces what was seen.
+            title: the first line of the program's docstring.
+            reproduces: tells whether a run showed it again.
+
+        Returns:
+            `short` (the program) and `short_shown` (how often it showed that, and how often it ran).
+        """
+        text = short_script.render(
+            scenario, self.prelude, title=title, rounds=self.rounds, race=self.interpreter.race
+        )
+        if not text or self._is_late():
+            return {}
+
+        shown, ran = 0, 0
+        while ran < _SHORT_RUNS and not self._is_late():
+            run = run_script(self.interpreter, text, self.modules)
+            ran += 1
+            shown += reproduces(run)
+            if "hang" in run.what:  # another one would take as long again
+                break
+        return {"short": text, "short_shown": [shown, ran]}
+
     def run(self, scenario: Scenario, **environment: str) -> Run:
         """Run a scenario's program once."""
         program = self.render_script(scenario, "trial")
@@ -88,25 +120,32 @@ class Prover:
 
         return shown, ran, example
 
-    def shrink(self, scenario: Scenario, reproduces: Predicate) -> Scenario:
+    def shrink(
+        self, scenario: Scenario, reproduces: Predicate, functions: Sequence[str] = ()
+    ) -> Scenario:
         """Return a smaller scenario that still reproduces what was seen; the given one where no smaller one does.
 
         This is greedy minimisation, as in delta debugging: of the smaller versions of the scenario, the first that
         reproduces it is taken, and made smaller in the same way, until none does. The smallest scenario so far is
         returned early after `_MOST_ATTEMPTS` runs, or when the time is up.
 
-        If calls `a` and `d` crash together, the rows `[[a, b], [c, d]]` shrink to `[[a], [c, d]]`, then `[[a], [d]]`.
+        If calls `a` and `d` crash together, the rows `[[a, b], [c, d]]` shrink to `[[a], [c, d]]`, then `[[a], [d]]`;
+        and to `[[a]]` if one call is enough, made by all threads. What names the functions at fault is tried first.
 
         Args:
             scenario: a scenario that reproduces it.
             reproduces: tells whether a run showed it again.
+            functions: dotted names of the functions that the stacks blame.
         """
         attempts = 0
         smallest = scenario
+        suggestions = suggest_rows(scenario["rows"], functions)
         is_shrinking = True
         while is_shrinking:
             is_shrinking = False
-            for rows in _reduce_rows(smallest["rows"]):
+            candidates = [*suggestions, *_reduce_rows(smallest["rows"])]
+            suggestions = []
+            for rows in candidates:
                 if attempts >= _MOST_ATTEMPTS or self._is_late():
                     return smallest
 
@@ -166,15 +205,42 @@ class Prover:
         return time.monotonic() > self.deadline
 
 
-def _reduce_rows(rows: list[list[Any]]) -> list[list[list[Any]]]:
-    """Return smaller versions of a scenario's rows (lists of calls) to be tried in turn; empty where each has one call.
+def suggest_rows(rows: list[list[Any]], functions: Sequence[str]) -> list[list[list[Any]]]:
+    """Return rows of the few calls that name some functions: each call against itself, then two against each other.
 
-    First comes each row alone, if any has several calls; then all rows, with one of them cut to its first or its
-    second half. `[[a, b], [c]]` -> `[[a, b]]`, `[[c]]`, `[[a], [c]]`, `[[b], [c]]`.
+    Empty where none names them, or there is nothing else to leave out.
+
+    Args:
+        rows: of a scenario.
+        functions: dotted names, such as `pkg.Table.__getitem__`, which `operator.getitem(s, 1)` names.
+    """
+    calls = [call for row in rows for call in row]
+    if len(calls) < 2:  # noqa: PLR2004 - a single call is as small as it gets
+        return []
+
+    named: list[Any] = []
+    for function in functions:
+        name = function.rpartition(".")[2]
+        word = name.strip("_") if name.startswith("__") else name
+        pattern = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])")
+        matching = [call for call in calls if word and pattern.search(call[0])]
+        # Those with the shortest text do the least besides.
+        matching.sort(key=lambda call: len(call[0]))
+        named += [call for call in matching[:_MOST_NAMED] if call not in named]
+
+    single = [[[call]] for call in named]
+    paired = [[[first], [second]] for first, second in itertools.combinations(named, 2)]
+    return [*single[:_MOST_SUGGESTED], *paired[:_MOST_SUGGESTED]]
+
+
+def _reduce_rows(rows: list[list[Any]]) -> list[list[list[Any]]]:
+    """Return smaller versions of a scenario's rows (lists of calls) to be tried in turn; empty where there is one call.
+
+    First comes each row alone: all threads then make its calls. Then come all rows, with one of them cut to its first
+    or its second half. `[[a, b], [c]]` -> `[[a, b]]`, `[[c]]`, `[[a], [c]]`, `[[b], [c]]`.
     """
     smaller: list[list[list[Any]]] = []
-    has_long_rows = any(len(row) > 1 for row in rows)
-    if len(rows) > 1 and has_long_rows:
+    if len(rows) > 1:
         smaller += [[row] for row in rows]
 
     for number, row in enumerate(rows):

@@ -9,7 +9,7 @@ from . import harness, immortal, values
 
 _TEMPLATE = '''"""{title}
 
-Run it with the free-threaded interpreter: python3.14t {name} [ROUNDS]
+{needs}
 It ends with exit code 1 when a result was wrong. A crash, a hang or a sanitizer's report speaks for itself.
 """
 
@@ -58,6 +58,11 @@ if __name__ == "__main__":
     os._exit(1 if wrong else 0)
 '''
 
+_NEEDS_PLAIN = "Run it with the free-threaded interpreter: python3.14t {name} [ROUNDS]"
+_NEEDS_RACE = """Run it with an interpreter and a package that were compiled with ThreadSanitizer:
+python3.14t {name} [ROUNDS]
+Without that it shows nothing: `wheelfarm replay ID` has both."""
+
 _FORK = """    # What is done once in a process is tried in many, forked from this one, which makes no call.
     for _ in range(ROUNDS):
         if (child := os.fork()) == 0:
@@ -103,6 +108,11 @@ _VALUES: tuple[type | Callable[..., Any], ...] = (
 _HARNESS = (
     harness.run_rounds,
     harness.run_round,
+    harness.learn_results,
+    harness.ask_all,
+    harness.ask_alone,
+    harness.drop_unsteady,
+    harness.describe_wrong,
     harness.count_returned,
     harness.run_in_threads,
     harness.run_alone,
@@ -132,15 +142,20 @@ def render(
         race: whether it is for a race detector: then the objects that threads share are made immortal (immortal.py).
     """
     expressions = "\n".join(_collect_expressions(scenario))
-    packages = _find_packages(prelude, expressions)
+    packages = find_packages(prelude, expressions)
 
     rows = [_render_row(row) for row in scenario["rows"]]
-    observers = [f"    lambda s, a: {_unqualify(text)},\n" for text in scenario["observe"]]
+    observers = [f"    lambda s, a: {unqualify(text)},\n" for text in scenario["observe"]]
     # A callback waits for another thread: it goes on, or it does not, and further rounds show no more.
     is_meeting = scenario["kind"] == "meeting"
     is_forked = scenario.get("once") and not is_meeting
 
+    needs = _NEEDS_RACE if race else _NEEDS_PLAIN
+    more = ", make_immortal=make_immortal" if race else ""
+    if is_forked or is_meeting:  # what is made once cannot be made before
+        more += ", learns=False"
     return _TEMPLATE.format(
+        needs=needs.format(name=name),
         title=title.replace("\\", "\\\\").replace('"', "'"),
         name=name,
         imports=_render_imports(expressions, packages, race=race),
@@ -149,16 +164,16 @@ def render(
         rounds=1 if is_meeting else rounds,
         sharing=scenario["sharing"],
         explained=_EXPLAINED[scenario["sharing"]],
-        make=_unqualify(scenario["make"] or "None"),
-        argument=_unqualify(scenario["argument"] or "None"),
+        make=unqualify(scenario["make"] or "None"),
+        argument=unqualify(scenario["argument"] or "None"),
         rows="".join(rows),
         observers="".join(observers),
-        values=_render_values(expressions),
+        values=render_values(expressions),
         harness=_render_harness(),
         immortal=_render_immortal() if race else "",
         prepare=f"    make_callables_immortal({packages!r})\n" if race else "",
         fork=_FORK if is_forked else "",
-        more=", make_immortal=make_immortal" if race else "",
+        more=more,
     )
 
 
@@ -171,7 +186,7 @@ def _collect_expressions(scenario: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _find_packages(prelude: list[str], expressions: str) -> list[str]:
+def find_packages(prelude: list[str], expressions: str) -> list[str]:
     """Return the package's modules that expressions name, each with its root, sorted.
 
     `pkg.sub.Table()` -> `pkg`, `pkg.sub`: a module is an attribute of its parent only once it was imported.
@@ -213,17 +228,17 @@ def _render_row(row: list[tuple[str, str | None]]) -> str:
     """Return the source of a row: a list with a tuple (text, function, result alone) for each call."""
     calls = []
     for text, result in row:
-        calls.append(f"        ({text!r}, lambda s, a: {_unqualify(text)}, {result!r}),\n")
+        calls.append(f"        ({text!r}, lambda s, a: {unqualify(text)}, {result!r}),\n")
 
     return f"    [\n{''.join(calls)}    ],\n"
 
 
-def _unqualify(text: str) -> str:
+def unqualify(text: str) -> str:
     """Return an expression in which the classes of values.py, whose source the program has, stand by themselves."""
     return re.sub(r"(?<![\w.])values\.", "", text)
 
 
-def _render_values(expressions: str) -> str:
+def render_values(expressions: str) -> str:
     """Return the source of the classes and functions of values.py that expressions name; empty where they name none."""
     named = [value for value in _VALUES if f"values.{value.__name__}" in expressions]
     if not named:

@@ -8,7 +8,7 @@ from ..supervise.accounts import name_user, take_account
 from ..supervise.folders import make_folder, open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
-from . import memory, reports
+from . import causes, memory, reports
 from .endings import name_fatal_signal
 from .interpreter import Interpreter
 
@@ -95,7 +95,7 @@ def _find_own_races(
     """
     races: dict[tuple[str, ...], list[reports.Location]] = {}
     for report in reports.parse(text):
-        attribution = reports.attribute(report, modules, unwatched=unwatched)
+        attribution = causes.judge_report(report, modules, unwatched=unwatched)
         if attribution["owner"] == "package":
             races.setdefault(tuple(attribution["places"]), attribution["locations"])
 

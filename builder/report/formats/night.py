@@ -226,19 +226,22 @@ def _find_new_findings(before: Document, after: Document) -> Iterator[tuple[str,
     """Iterate over (package, ABI, finding) of each finding that the run before did not have.
 
     Findings are compared by package, ABI, code and module, not by id, since the same finding has another id in another
-    release. Packages that are new, and findings that only inform, are skipped.
+    release. What a finding joins counts as well: a cause is not new where one of its places was a finding before, or
+    goes by another name now. Packages that are new, and findings that only inform, are skipped.
     """
     old_findings: set[tuple[str, str, str, str]] = set()
     for package, abi, part in before.iter_verdicts():
         for finding in part.findings:
-            old_findings.add((package.name, abi, finding.code, finding.where))
+            for where in (finding.where, *finding.also):
+                old_findings.add((package.name, abi, finding.code, where))
 
     old_names = {package.name for package in before.packages}
     for package, abi, part in after.iter_verdicts():
         if package.name not in old_names:
             continue
         for finding in part.findings:
-            is_old = (package.name, abi, finding.code, finding.where) in old_findings
+            names = (finding.where, *finding.also)
+            is_old = any((package.name, abi, finding.code, name) in old_findings for name in names)
             if finding.severity is not Severity.INFO and not is_old:
                 yield package.name, abi, finding
 

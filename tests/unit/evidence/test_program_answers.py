@@ -41,9 +41,9 @@ WARNING: ThreadSanitizer: data race (pid=7)
 NATIVE = "_foo.cpython-314t.so"
 
 CODE = f"""
-import ctypes, os
+import ctypes, os, time
 
-COUNT = 0
+BUSY = []
 
 def fine():
     return 1
@@ -52,9 +52,12 @@ def crash():
     ctypes.string_at(0)
 
 def wrong():
-    global COUNT
-    COUNT += 1
-    return COUNT
+    "Give how many threads are in here: one, if it is alone."
+    BUSY.append(1)
+    time.sleep(0.001)
+    found = len(BUSY)
+    BUSY.pop()
+    return found
 
 def race(function="Box_put"):
     if "TSAN_OPTIONS" in os.environ:

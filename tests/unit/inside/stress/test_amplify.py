@@ -148,6 +148,20 @@ def test_what_no_expression_can_make_is_shown_for_people_alone():
     assert recorder.show_arguments(making(object())) == "<builtins.object>"
 
 
+def test_what_a_call_gave_is_written_as_that_call():
+    recorder = Recorder({}, {id(Parser)})
+    opening = making(4)._replace(name="", text="pkg.open({})", function=len, makes=None)
+    recorder.note(opening)
+    parser = Parser(4)
+    recorder.note(feeding(parser, b"ab"))
+    assert recorder.make_text(parser) == "values.after(pkg.open(4), lambda s: s.feed(b'ab'))"
+    given = Parser(5)
+    recorder.note(feeding(given, b"cd"))
+    assert recorder.make_text(given) == (
+        "values.after((lambda s: s.feed(b'ab'))(pkg.open(4)), lambda s: s.feed(b'cd'))"
+    )
+
+
 def test_what_a_test_made_has_a_stand_in_that_takes_everything():
     recorder = Recorder({}, {id(Parser)})
     assert recorder.write(Path("somewhere")) == "values.Anything()"

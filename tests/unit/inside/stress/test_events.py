@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from builder.inside.stress.events import deduplicate
+import pytest
+
+from builder.inside.stress.events import deduplicate, is_garbage, name_shared_type, rank_events
 
 
 def test_events_of_one_kind_and_place_are_one():
@@ -17,3 +19,47 @@ def test_events_of_one_kind_and_place_are_one():
         {**events[2], "times": 1},
         {**events[3], "times": 1},
     ]
+
+
+def test_the_gravest_comes_first_and_each_cause_once_before_any_again():
+    by_id = {str(number): {"rows": [[["s.a()", None]] * number]} for number in range(1, 6)}
+    events: list[dict[str, Any]] = [
+        {"what": "race", "scenario": "1", "cause": "p.a", "freed": False},
+        {"what": "race", "scenario": "2", "cause": "p.b", "freed": True},
+        {"what": "race", "scenario": "1", "cause": "p.b", "freed": True},
+        {"what": "hang", "scenario": "1"},
+        {"what": "wrong", "scenario": "5", "sentences": ["p.f() gave 'x', alone it gives 'y'"]},
+        {"what": "wrong", "scenario": "1", "sentences": ["p.g() gave 2, alone it gives 1"]},
+        {"what": "crash", "scenario": "4", "cause": "p.c"},
+    ]
+    ranked = rank_events(events, by_id)
+    assert [events.index(event) for event in ranked] == [6, 4, 5, 3, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "garbage"),
+    [
+        ("p.f() gave [1, 2.5], alone it gives [7, 2]", False),
+        ("p.f() gave [1], alone it gives [1, 2]", True),
+        ("p.f() gave mountpoint='oc/sys', alone it gives mountpoint='/proc'", True),
+        ("p.f() gave -3e-05, alone it gives 14", False),
+        ("afterwards the subject shows [1], after the same calls alone [2]", False),
+    ],
+)
+def test_garbage_is_more_than_another_number(sentence: str, *, garbage: bool):
+    assert is_garbage({"what": "wrong", "sentences": [sentence]}) is garbage
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("[1, 2, 3]", "list"),
+        ("{'a': 1}", "dict"),
+        ("{1, 2}", "set"),
+        ("bytearray(4096)", "bytearray"),
+        ("values.Meeting()", ""),
+        (None, ""),
+    ],
+)
+def test_what_threads_share(argument: str | None, name: str):
+    assert name_shared_type({"argument": argument}) == name

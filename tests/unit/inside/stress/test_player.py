@@ -1,11 +1,15 @@
 """Scenarios that are played for real, by the interpreter that runs the tests."""
 
+import _json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder.inside.stress.forkserver_process import ForkServer
 from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.native_names import NativeNames
 from builder.inside.stress.player import Player, PlayResult, adapt_for_sanitizer
 from tests.unit.inside.stress.test_reports import BUMP, CALL, OTHER, OURS, PEEK, race
 
@@ -89,12 +93,13 @@ def test_what_is_busy_under_a_sanitizer_is_slow():
 
 
 def test_a_wrong_result_is_an_event():
-    wrong = scenario("wrong", "len(s)", rows=[[["len(s)", "7"]]])
+    rows = [[["[s.append(1), len(s)][1]", "1"]]]
+    wrong = scenario("wrong", "", rows=rows, iterations=1)
     (event,) = play(wrong).events
     assert event == {
         "what": "wrong",
         "scenario": "wrong",
-        "sentences": ["len(s) gave 0, alone it gives 7"],
+        "sentences": ["[s.append(1), len(s)][1] gave 2, alone it gives 1"],
     }
 
 
@@ -136,3 +141,30 @@ def test_scenarios_are_shorter_under_a_sanitizer_and_what_is_done_once_is_not():
     assert adapt_for_sanitizer(plain) == {**plain, "iterations": 100, "observe": []}
     assert adapt_for_sanitizer({**plain, "iterations": 12})["iterations"] == 10
     assert adapt_for_sanitizer({**plain, "once": True})["iterations"] == 300
+
+
+def test_a_process_that_has_imported_a_package_says_what_its_functions_are():
+    file = Path(_json.__file__)
+    interpreter = Interpreter(sys.executable, str(file.parent))
+    server = ForkServer(interpreter, ["_json"])
+    server.await_start()
+    names = NativeNames(server.list_functions())
+    listed_again = server.list_functions()
+    server.close()
+
+    (listed,) = [one for one in listed_again if one["path"] == str(file)]
+    offset = next(row[0] for row in listed["functions"] if row[2] == "_json.scanstring")
+    found = names.find(file.name, offset)
+    assert found is not None
+    assert (found.name, found.kind) == ("_json.scanstring", "function")
+
+
+def test_races_are_named_once_all_scenarios_were_played():
+    """No file of this folder is in memory: names come from the sanitizer's symbols alone."""
+    interpreter = Interpreter(sys.executable, "/nowhere")
+    player = Player(interpreter, PRELUDE, {OURS}, rounds=1, seconds=60.0)
+    player._record_races(race((BUMP,), (PEEK,)), "pair-1")
+    (event,) = player.play([]).events
+    player.close()
+    assert [side["function"] for side in event["sides"]] == ["bump", "peek"]
+    assert event["report"].startswith("WARNING: ThreadSanitizer: data race")

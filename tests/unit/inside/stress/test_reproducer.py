@@ -63,10 +63,54 @@ def test_two_rows_that_are_both_needed_stay():
 
 
 def test_what_cannot_be_smaller_stays_as_it_is():
-    whole = scenario("a", "b")
+    whole = scenario("a")
     prover = MadeUp(lambda trial, _: True)
     assert prover.shrink(whole, crashed) is whole
     assert prover.ran == []
+
+
+def test_a_pair_is_tried_as_one_call_against_itself():
+    prover = MadeUp(lambda trial, _: "b" in " ".join(texts(trial)))
+    assert texts(prover.shrink(scenario("a", "b"), crashed)) == ["b"]
+
+
+def test_calls_of_the_functions_at_fault_are_tried_first():
+    calls = [f"s.m{number}(1)" for number in range(30)]
+    whole = scenario(" ".join(calls), " ".join(reversed(calls)))
+    prover = MadeUp(lambda trial, _: "s.m17(1)" in " ".join(texts(trial)))
+    small = prover.shrink(whole, crashed, ["pkg.Table.m17", "pkg.Table.m3"])
+    assert texts(small) == ["s.m17(1)"]
+    assert len(prover.ran) == 1
+
+
+def test_two_functions_at_fault_are_tried_against_each_other():
+    needed = {"operator.getitem(s,1)", "s.clear()"}
+    whole = scenario("s.a() operator.getitem(s,1) s.b()", "s.c() s.clear() s.d()")
+    prover = MadeUp(lambda trial, _: needed <= set(" ".join(texts(trial)).split()))
+    small = prover.shrink(whole, crashed, ["pkg.Table.__getitem__", "pkg.Table.clear"])
+    assert texts(small) == ["operator.getitem(s,1)", "s.clear()"]
+
+
+def test_a_short_program_is_run_before_it_is_sent_to_anyone():
+    prover = MadeUp(lambda trial, _: True, rounds=3)
+    tried = prover.try_short(
+        scenario("s.append(1)"), "A crash.", lambda run: "GIL" not in run.output
+    )
+    assert tried["short_shown"] == [2, 2]
+    lines = tried["short"].splitlines()
+    assert len(lines) <= 36
+    assert "threading.Barrier(THREADS)" in tried["short"]
+    assert tried["short"].startswith('"""A crash.')
+    compile(tried["short"], "short.py", "exec")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"kind": "meeting"}, {"once": True}, {"sharing": "series"}, {"rows": [[["s.a()", None]] * 9]}],
+)
+def test_calls_that_are_not_simple_have_no_short_program(more: dict[str, Any]):
+    prover = MadeUp(lambda trial, _: True)
+    assert prover.try_short(scenario("a", **more), "A crash.", crashed) == {}
 
 
 def test_smaller_programs_are_tried_ten_times_at_most():

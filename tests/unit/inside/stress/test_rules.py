@@ -1,3 +1,5 @@
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -6,6 +8,7 @@ import pytest
 from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.race import RaceFacts
 from builder.judge import interfaces, threads
+from builder.judge.findings import Finding
 from builder.judge.location import Location, pair_locations
 from builder.judge.package import Judgement, judge_package
 from builder.judge.stages import PackageEvidence
@@ -313,9 +316,22 @@ def test_a_harm_is_told_with_what_makes_it_and_what_it_says():
     assert "GIL" not in alone.detail
 
 
+def codes_of(findings: Iterable[Finding]) -> dict[str, int]:
+    return dict(Counter(finding.code for finding in findings))
+
+
 def test_only_so_many_of_a_kind_are_told():
     many = [event(places=[f"f{number} (foo.c)"]) for number in range(50)]
-    assert len(judged(race(races=many), exercise()).findings) == 12
+    findings = judged(race(races=many), exercise()).findings
+    assert codes_of(findings) == {"WF605": 12, "WF628": 1}
+    (left_out,) = [finding for finding in findings if finding.code == "WF628"]
+    assert left_out.detail.startswith("38 more findings WF605: f12 (foo.c), ")
+
+
+def test_what_evidence_does_not_list_is_told():
+    (finding,) = judged(race(unlisted=7), exercise()).findings
+    assert finding.code == "WF628"
+    assert finding.detail.startswith("7 more races, crashes and hangs")
 
 
 def test_an_id_stands_for_one_finding_the_one_that_has_a_program():
@@ -411,3 +427,71 @@ def test_the_odds_of_missing_a_race_follow_from_the_trials():
     assert ThreadCoverage(side_by_side=100).miss_probability(100) == pytest.approx(0.366, abs=0.001)
     told = coverage(race())
     assert (told.alone, told.pairs, told.side_by_side) == (10, 12, 200)
+
+
+CRASHED = {
+    "function": "foo.Box.put", "kind": "call", "owner": "foo.Box", "access": "crash", "source": "", "place": "", "builtin": "", "api": "",
+}  # fmt: skip
+
+
+def test_a_crash_is_said_to_be_where_its_stack_is():
+    """Not in the first callables of the scenario by alphabet, which are innocent."""
+    (finding,) = judged(
+        race(), exercise(harms=[event("crash", signal="SIGSEGV", sides=[CRASHED], cause="foo.Box")])
+    ).findings
+    assert finding.where == "foo.Box.put"
+    assert finding.detail.startswith("SIGSEGV in `Box.put()` when threads make `s.put(1)`")
+
+
+def test_a_crash_takes_the_races_of_its_function_along():
+    sides = [
+        {**CRASHED, "access": "write"},
+        {**CRASHED, "function": "foo.Box.get", "access": "read"},
+    ]
+    races = [event(sides=sides, cause="foo.Box", places=[f"f{n} (foo.c)"]) for n in range(3)]
+    crash = event("crash", signal="SIGSEGV", sides=[CRASHED], cause="foo.Box.put")
+    (finding,) = judged(race(races=races), exercise(harms=[crash])).findings
+    assert finding.code == "WF601"
+    assert "with the same cause: 3 races" in finding.detail
+    assert "f0 (foo.c)" in finding.also
+
+
+def test_races_of_one_cause_are_one_finding_named_by_it():
+    sides = [
+        {**CRASHED, "access": "write"},
+        {**CRASHED, "function": "foo.Box.get", "access": "read"},
+    ]
+    lines = [["src/foo.c", 7, "grow"], ["src/foo.c", 9, "peek"]]
+    races = [
+        event(sides=sides, cause="foo.Box", places=[f"f{n} (foo.c)"], locations=lines, script="")
+        for n in range(9)
+    ]
+    races[4]["script"] = "print('again')"
+    (finding,) = judged(race(races=races), exercise()).findings
+    assert (finding.code, finding.where, finding.script) == ("WF605", "foo.Box", "print('again')")
+    assert finding.detail.startswith(
+        "`Box.put()` changes memory that another thread uses in `Box.get()`, and nothing orders the two "
+        "[grow (src/foo.c:7), peek (src/foo.c:9)], when threads make `s.put(1)`, `s.get()`"
+    )
+    assert len(finding.also) == 9
+
+
+@pytest.mark.parametrize(("garbage", "found"), [(True, ["WF615"]), (False, [])])
+def test_a_value_that_is_never_given_alone_is_told_though_it_did_not_come_again(
+    found: list[str], *, garbage: bool
+):
+    sentences = ["foo.disks() gave 'oc/sys', alone it gives '/proc'"]
+    wrong = event("wrong", shown=0, script=None, sentences=sentences, garbage=garbage)
+    judgement = judged(race(), exercise(harms=[wrong]))
+    assert codes(judgement) == found
+    if garbage:
+        (finding,) = judgement.findings
+        assert finding.detail.endswith(": foo.disks() gave 'oc/sys', alone it gives '/proc'")
+
+
+def test_a_race_of_the_interpreter_says_what_is_known_of_it():
+    known = "gh-129069: mended in 3.15"
+    races = [advisory(cause="list", known=known, places=[f"f{n} (x.c)"]) for n in range(3)]
+    (finding,) = judged(race(advisory=races), exercise()).findings
+    assert finding.code == "WF606"
+    assert finding.detail.endswith(f"and 2 more places; {known}")

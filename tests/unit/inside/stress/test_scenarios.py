@@ -426,3 +426,27 @@ def test_exceptions_are_told_and_are_no_wrong_results(tmp_path: Path):
         "EXCEPTION: AttributeError: 'Box' object has no attribute 'missing' (12 times)"
         in ended.stdout
     )
+
+
+def test_an_object_is_brought_to_a_state_with_stand_ins_for_what_tests_have(tmp_path: Path):
+    make = f"values.after({BOX}, lambda s: s.put(values.Anything()), lambda s: s.missing())"
+    amplified = {**PUTTING, "kind": "amplified", "make": make, "rows": [[["len(s)", "1"]]]}
+    text = program({**amplified, "observe": []})
+    assert "class Anything" in text
+    ended = run(text, tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "values.Reentrant('ab', s, lambda s: s.room())",
+        "values.ReentrantItems(s, lambda s: s.room())",
+        "values.own(property(lambda owner: 7)).x",
+    ],
+)
+def test_values_that_act_stand_in_programs_with_all_they_need(tmp_path: Path, value: str):
+    acting = {**PUTTING, "rows": [[[f"s.put({value})", None]]], "observe": [], "iterations": 3}
+    ended = run(program(acting), tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "EXCEPTION" not in ended.stdout

@@ -1,0 +1,93 @@
+"""One finding for one cause: findings about threads that have the same cause become one. Pure.
+
+Which events have one cause is found out where they were seen (builder/inside/stress/causes.py), and whether what the
+race detector saw and what the plain interpreter did are the same, here. docs/decisions/0030-one-finding-per-cause.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from builder.judge.findings import Finding
+    from builder.verdicts.codes import FindingCode
+
+_GRAVITY: tuple[FindingCode, ...] = ("WF601", "WF603", "WF604", "WF605", "WF615")
+"""Codes of what can be one fault, the gravest first: the finding has the code of the gravest that was seen. A hang is
+none of them: what threads wait for is no memory that they race for."""
+
+_RACES: frozenset[FindingCode] = frozenset({"WF604", "WF605"})
+
+_COUNTED: dict[FindingCode, tuple[str, str]] = {
+    "WF601": ("crash", "crashes"),
+    "WF603": ("wrong result", "wrong results"),
+    "WF604": ("race on freed memory", "races on freed memory"),
+    "WF605": ("race", "races"),
+    "WF615": ("failure that was seen once", "failures that were seen once"),
+}
+
+
+def fold_causes(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings with those of one cause joined into the gravest of them.
+
+    A joined finding says how many it stands for, keeps the names that the others had (`also`), and takes the program of
+    another where it has none itself.
+    """
+    groups: list[list[Finding]] = []
+    others: list[Finding] = []
+    for finding in findings:
+        is_known = bool(finding.cause or finding.functions)
+        if finding.code not in _GRAVITY or not is_known:
+            others.append(finding)
+            continue
+
+        # It may join causes that seemed to be two, as a crash in one function does with the races of that.
+        alike = [group for group in groups if _has_same_cause(finding, group)]
+        groups = [group for group in groups if group not in alike]
+        groups.append([*(member for group in alike for member in group), finding])
+
+    return [*(_join(group) for group in groups), *others]
+
+
+def _has_same_cause(finding: Finding, group: Sequence[Finding]) -> bool:
+    """Return whether a finding has the cause of others: the same name, or harm in a function that they are about."""
+    for other in group:
+        if other.advisory != finding.advisory:
+            continue
+        has_same_name = bool(finding.cause) and other.cause == finding.cause
+        # Which races have one cause was decided with their stacks at hand.
+        are_races = other.code in _RACES and finding.code in _RACES
+        shares_function = not set(other.functions).isdisjoint(finding.functions)
+        if has_same_name or (shares_function and not are_races):
+            return True
+
+    return False
+
+
+def _join(group: Sequence[Finding]) -> Finding:
+    """Return one finding for several of one cause."""
+    ranked = sorted(group, key=lambda finding: (_GRAVITY.index(finding.code), not finding.script))
+    first = ranked[0]
+    if len(ranked) == 1:
+        return first
+
+    counts: dict[FindingCode, int] = {}
+    for finding in ranked[1:]:
+        counts[finding.code] = counts.get(finding.code, 0) + 1
+    parts = []
+    for code, count in counts.items():
+        singular, plural = _COUNTED[code]
+        more = "more " if code == first.code else ""
+        parts.append(f"{count} {more}{singular if count == 1 else plural}")
+
+    also = [name for finding in ranked for name in (finding.where, *finding.also)]
+    functions = [name for finding in ranked for name in finding.functions]
+    return replace(
+        first,
+        detail=f"{first.detail}; with the same cause: {', '.join(parts)}",
+        also=tuple(name for name in dict.fromkeys(also) if name != first.where),
+        functions=tuple(dict.fromkeys(functions)),
+    )

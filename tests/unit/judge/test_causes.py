@@ -1,0 +1,196 @@
+"""One finding for one cause, and its sentence."""
+
+from typing import Any
+
+import pytest
+
+from builder.evidence.race import Race, Scenario, Side
+from builder.judge.causes import fold_causes
+from builder.judge.findings import Finding
+from builder.judge.sentences import (
+    clean_call,
+    describe_calls,
+    describe_places,
+    describe_race,
+    name_function,
+)
+from builder.verdicts.codes import FindingCode
+from tests.unit.facts import RACED, SCENARIO
+
+
+def side(function: str, kind: str, access: str, **more: Any) -> dict[str, Any]:
+    owner = function.rpartition(".")[0] if kind not in {"function", "builtin", ""} else ""
+    return {
+        "function": function, "kind": kind, "owner": owner, "access": access, "source": "", "place": "", "builtin": "", "api": "", **more,
+    }  # fmt: skip
+
+
+def race(*sides: dict[str, Any], **more: Any) -> Race:
+    return Race.model_validate({**RACED, "sides": list(sides), **more})
+
+
+def finding(code: FindingCode, where: str, *functions: str, **more: Any) -> Finding:
+    return Finding(code=code, detail=f"{code} in {where}", where=where, functions=functions, **more)
+
+
+TRAIN = side("zstandard.backend_c.ZstdCompressionDict.precompute_compress", "call", "free")
+USE = side("zstandard.backend_c.ZstdCompressionDict.as_bytes", "call", "read")
+
+
+# --- the sentence -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "name"),
+    [
+        ("pkg._core.Table.add", "call", "`Table.add()`"),
+        ("pkg._core.dump", "function", "`_core.dump()`"),
+        ("pkg._core.Table.size", "get", "`Table.size`"),
+        ("pkg._core.Table.size", "set", "`Table.size = …`"),
+        ("pkg._core.Table.__new__", "new", "`Table()`"),
+        ("pkg._core.Table.__dealloc__", "free", "the end of a `Table`"),
+        ("list.clear", "builtin", "`list.clear()`"),
+        ("list", "builtin", "`list`"),
+        ("table_add", "", "`table_add`"),
+    ],
+)
+def test_a_function_in_a_sentence(function: str, kind: str, name: str):
+    assert name_function(Side.model_validate(side(function, kind, "read"))) == name
+
+
+def test_memory_that_one_function_frees_and_another_uses():
+    assert describe_race(race(TRAIN, USE)) == (
+        "`ZstdCompressionDict.precompute_compress()` frees memory that another thread uses in "
+        "`ZstdCompressionDict.as_bytes()`, and nothing orders the two"
+    )
+
+
+def test_a_function_against_itself():
+    one = race(side("p.T.add", "call", "write"), side("p.T.add", "call", "read"))
+    assert describe_race(one) == (
+        "`T.add()` changes memory that another thread uses in the same function, and nothing orders the two"
+    )
+    both = race(side("p.T.add", "call", "write"), side("p.T.add", "call", "write"))
+    assert "in the same function" in describe_race(both)
+
+
+def test_all_functions_of_a_cause_are_named_once():
+    first = race(side("p.T.add", "call", "write"), side("p.T.get", "call", "read"))
+    others = [race(side("p.T.add", "call", "write"), side(f"p.T.get{n}", "call", "read")) for n in range(9)]  # fmt: skip
+    sentence = describe_race(first, others)
+    assert sentence.startswith("`T.add()` changes memory that another thread uses in `T.get()`, ")
+    assert "and 6 more, and nothing" in sentence
+
+
+def test_a_container_of_the_caller():
+    one = race(
+        side("ujson.dumps", "function", "read"),
+        side("list.clear", "builtin", "write", builtin="list"),
+    )
+    assert describe_race(one) == (
+        "`ujson.dumps()` reads a list while another thread changes it (`list.clear()`), and locks nothing"
+    )
+
+
+def test_locks_in_two_orders():
+    one = race(side("p.a", "function", "lock"), side("p.b", "function", "lock"))
+    assert describe_race(one) == "`p.a()` and `p.b()` take locks in two orders"
+
+
+def test_older_evidence_has_lines_only():
+    assert describe_race(race()) == "foo-1.0/foo.c:12, foo-1.0/foo.c:30"
+
+
+def test_places_are_counted():
+    races = [
+        race(locations=[[f"src/x{n}.c", n + 1, "grow"], ["x.so", 0, "take"]]) for n in range(6)
+    ]
+    text = describe_places(races)
+    assert text.startswith(" [grow (src/x0.c:1), take (x.so), ")
+    assert text.endswith(" and 3 more places]")
+    assert describe_places([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "cleaned"),
+    [
+        ("s.get(values.Slow('k'))", "s.get('k')"),
+        ("s.insert(values.SlowIndex(1), 2)", "s.insert(1, 2)"),
+        ("s.feed(''.join('xyz') * 700)", "s.feed('xyz')"),
+        ("s.put(values.SlowEnd())", "s.put(object())"),
+        ("s.map((lambda *given, **named: 1))", "s.map(callback)"),
+        ("(lambda s, o: s.update(o))(s[0], s[1])", "s.update(o)"),
+        ("operator.getitem(s, 1)", "s[1]"),
+        ("s.add(1)", "s.add(1)"),
+    ],
+)
+def test_calls_are_written_as_a_person_would(call: str, cleaned: str):
+    assert clean_call(call) == cleaned
+
+
+def test_calls_of_the_functions_at_fault_come_first():
+    rows = [[["gc.get_referents(s) and None", None], ["s.k", None], ["s.a()", None], ["s.b()", None]],
+            [["s.precompute_compress(3)", None]]]  # fmt: skip
+    scenario = Scenario.model_validate({**SCENARIO, "make": "z.Dict(b'1')", "rows": rows})
+    assert describe_calls(scenario, ["z.Dict.precompute_compress"]) == (
+        "`s.precompute_compress(3)`, `s.k`, `s.a()` and 1 more calls of `z.Dict(b'1')`"
+    )
+    assert describe_calls(None) == "calls of the package's own tests"
+
+
+# --- one for all --------------------------------------------------------------
+
+
+def test_findings_of_one_cause_become_the_gravest():
+    found = fold_causes(
+        [
+            finding("WF605", "z.Dict", "z.Dict.train", cause="z.Dict", also=("a (x.c)",)),
+            finding("WF605", "z.Dict", "z.Dict.train", cause="z.Dict", also=("b (x.c)",), script="again"),
+            finding("WF604", "z.Dict", "z.Dict.train", "z.Dict.get", cause="z.Dict", also=("c (x.c)",)),
+            finding("WF601", "z.Dict.train", "z.Dict.train"),
+            finding("WF615", "z.Dict.get", "z.Dict.get"),
+            finding("WF605", "z.load", "z.load", cause="z.load"),
+        ]
+    )  # fmt: skip
+    (first, other) = sorted(found, key=lambda one: one.code)
+    assert (first.code, first.where) == ("WF601", "z.Dict.train")
+    assert first.detail == (
+        "WF601 in z.Dict.train; with the same cause: 1 race on freed memory, 2 races, 1 failure that was seen once"
+    )
+    assert set(first.also) == {"z.Dict", "a (x.c)", "b (x.c)", "c (x.c)", "z.Dict.get"}
+    assert (other.code, other.where) == ("WF605", "z.load")
+
+
+def test_of_races_with_one_cause_the_one_with_a_program_is_told():
+    (one,) = fold_causes(
+        [
+            finding("WF605", "p.T", "p.T.a", cause="p.T"),
+            finding("WF605", "p.T", "p.T.b", cause="p.T", script="again"),
+        ]
+    )
+    assert one.script == "again"
+    assert one.detail.endswith("with the same cause: 1 more race")
+    assert one.functions == ("p.T.b", "p.T.a")
+
+
+def test_races_that_share_a_function_may_have_two_causes():
+    races = [
+        finding("WF605", "p.a and p.read", "p.a", "p.read", cause="p.a and p.read"),
+        finding("WF605", "p.b and p.read", "p.b", "p.read", cause="p.b and p.read"),
+    ]
+    assert fold_causes(races) == races
+    # A crash in the function that they share stands for both.
+    assert len(fold_causes([*races, finding("WF601", "p.read", "p.read")])) == 1
+
+
+def test_what_has_no_cause_stays_as_it_is():
+    findings = [
+        finding("WF605", "a (x.c)"),
+        finding("WF601", "p.a"),
+        finding("WF602", "p.a", "p.a"),
+        finding("WF606", "x", cause="x"),
+        finding("WF606", "x", cause="x"),
+        finding("WF601", "p.b", "p.b"),
+        finding("WF605", "p.b", "p.b", cause="p.b", advisory=True),
+    ]
+    assert sorted(fold_causes(findings), key=str) == sorted(findings, key=str)
