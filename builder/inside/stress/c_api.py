@@ -70,8 +70,7 @@ def is_interpreters_own(report: Report, is_own: IsOwn) -> bool:
     """Return whether a race is the interpreter's, though functions of the package called it.
 
     It is where both accesses are made by its own code on a container that it lets threads share, each by way of a
-    function that needs no lock of the caller, and the memory is not what the package itself allocated. Who looks at an
-    object that is freed meanwhile has no reference to it, whatever it is looked at with.
+    function that needs no lock of the caller, and the memory is not what the package itself allocated.
 
     Args:
         report: what the sanitizer said.
@@ -81,8 +80,6 @@ def is_interpreters_own(report: Report, is_own: IsOwn) -> bool:
     if len(accesses) < 2 or "data race" not in report["kind"]:  # noqa: PLR2004 - a race is between two
         return False
     if report["allocation"] and _is_allocated_by_package(report["allocation"], is_own):
-        return False
-    if any(_frees_object(access) for access in accesses):
         return False
 
     return all(_is_guarded(access, is_own) for access in accesses)
@@ -98,12 +95,6 @@ def explain_known_race(report: Report) -> str:
         if functions & racing:
             return known
     return ""
-
-
-def _frees_object(stack: Stack) -> bool:
-    """Return whether an access is the end of an object, or of what it alone had: see images/freed-memory.patch."""
-    functions = [frame["function"] for frame in stack["frames"][:MOST_FRAMES]]
-    return functions[0] == "mi_free" and "_Py_Dealloc" in functions
 
 
 def _is_guarded(stack: Stack, is_own: IsOwn) -> bool:

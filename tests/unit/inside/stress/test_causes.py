@@ -186,7 +186,7 @@ def test_who_looks_at_an_object_that_is_freed_has_borrowed_it():
         python("PyObject_Free", "Objects/obmalloc.c"),
         python("dict_dealloc", "Objects/dictobject.c"),
         python("_Py_Dealloc", "Objects/object.c"),
-        python("PyList_SetItem", "Objects/listobject.c"),
+        python("PyDict_Clear", "Objects/dictobject.c"),
         own("clear", "Table_clear"),
     )
     read = (
