@@ -161,8 +161,8 @@ def check_canaries(python: str, threads: int) -> dict[str, bool]:
 
 
 def is_canary_seen(events: Iterable[Event]) -> bool:
-    """Return whether an event names the function of the canaries."""
-    return any(place.startswith("canary_step") for place in list_places(events))
+    """Return whether an event names a function of the canaries."""
+    return any(place.startswith("canary_") for place in list_places(events))
 
 
 def list_places(events: Iterable[Event]) -> list[str]:

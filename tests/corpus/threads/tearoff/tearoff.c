@@ -2,12 +2,14 @@
 #include <stdatomic.h>
 
 #define PAGES 366
+#define LENGTH 48
 
 typedef struct {
     PyObject_HEAD
     int year;
+    atomic_int printed;
     atomic_int next;
-    _Atomic(PyObject *) pages[PAGES];
+    _Atomic(char *) pages[PAGES];
 } Calendar;
 
 static int
@@ -27,26 +29,28 @@ Calendar_dealloc(Calendar *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     for (int day = 0; day < PAGES; day++)
-        Py_XDECREF(atomic_load(&self->pages[day]));
+        PyMem_Free(atomic_load(&self->pages[day]));
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-/* The page of a day, which is printed when it is first asked for; the calendar keeps it. */
-static PyObject *
-page_of(Calendar *self, int day)
+/* The pages are printed, all of them, when the calendar is first used. */
+static int
+print_pages(Calendar *self)
 {
-    PyObject *page = atomic_load(&self->pages[day]);
-    if (page != NULL)
-        return page;
-
-    PyObject *printed = PyUnicode_FromFormat("day %d of the year %d, and a saying for it", day + 1, self->year);
-    if (printed == NULL)
-        return NULL;
-    if (atomic_compare_exchange_strong(&self->pages[day], &page, printed))
-        return printed;
-    Py_DECREF(printed);
-    return page;
+    for (int day = atomic_load_explicit(&self->printed, memory_order_acquire); day < PAGES; day++) {
+        char *none = NULL;
+        char *page = PyMem_Malloc(LENGTH);
+        if (page == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        PyOS_snprintf(page, LENGTH, "%d of %d: a saying for the day", day + 1, self->year);
+        if (!atomic_compare_exchange_strong(&self->pages[day], &none, page))
+            PyMem_Free(page);
+    }
+    atomic_store_explicit(&self->printed, PAGES, memory_order_release);
+    return 0;
 }
 
 static PyObject *
@@ -54,13 +58,12 @@ Calendar_letters(Calendar *self, PyObject *unused)
 {
     Py_ssize_t letters = 0;
 
-    for (int day = atomic_load(&self->next); day < PAGES; day++) {
-        PyObject *page = page_of(self, day);
-        if (page == NULL)
-            return NULL;
-        const unsigned char *text = PyUnicode_DATA(page);
-        for (Py_ssize_t i = 0; i < PyUnicode_GET_LENGTH(page); i++)
-            letters += Py_ISALPHA(text[i]);
+    if (print_pages(self) < 0)
+        return NULL;
+    for (int day = 0; day < PAGES; day++) {
+        const char *page = atomic_load(&self->pages[day]);
+        while (page != NULL && *page != 0)
+            letters += Py_ISALPHA(*page++);
     }
     return PyLong_FromSsize_t(letters);
 }
@@ -68,13 +71,15 @@ Calendar_letters(Calendar *self, PyObject *unused)
 static PyObject *
 Calendar_tear(Calendar *self, PyObject *unused)
 {
-    int day = atomic_fetch_add(&self->next, 1);
+    if (print_pages(self) < 0)
+        return NULL;
+    int day = atomic_fetch_add_explicit(&self->next, 1, memory_order_relaxed);
     if (day >= PAGES) {
-        atomic_store(&self->next, PAGES);
+        atomic_store_explicit(&self->next, PAGES, memory_order_relaxed);
         PyErr_SetString(PyExc_IndexError, "the year is over");
         return NULL;
     }
-    Py_XDECREF(atomic_exchange(&self->pages[day], NULL));
+    PyMem_Free(atomic_exchange(&self->pages[day], NULL));
     return PyLong_FromLong(PAGES - day - 1);
 }
 
