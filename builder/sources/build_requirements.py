@@ -61,6 +61,7 @@ def add_build_requirements(
     found = dict(sources.found)
     faults = dict(sources.faults)
     stated: dict[str, tuple[str, ...]] = {}
+    with_rust: set[str] = set()
 
     for name, source in sources.found.items():
         if source.only_pure is not None:
@@ -79,12 +80,14 @@ def add_build_requirements(
             del found[name]
         else:
             stated[name] = requirements if source.is_built else ()
+            if _asks_for_rust(requirements):  # also of what the race detector alone compiles
+                with_rust.add(name)
 
     has_registry = find_crate_registry() is not None
     has_server = find_toolchain_server() is not None
     native: dict[str, Source] = {}
-    for name, requirements in stated.items():
-        uses_rust = _asks_for_rust(requirements)
+    for name in stated:
+        uses_rust = name in with_rust
         rust_version = cached_rust_version(found[name], store) if uses_rust else ""
         native[name] = replace(
             found[name],

@@ -25,7 +25,8 @@ from .live_trial import Partner, Trial
 from .recording import Recorder
 
 # Bound before a package is imported, which may replace them in their modules.
-_fork, _wait, _kill, _end, _write, _now = (
+_get_pid, _fork, _wait, _kill, _end, _write, _now = (
+    os.getpid,
     os.fork,
     os.waitpid,
     os.killpg,
@@ -179,6 +180,7 @@ class Amplifier:
         self._spent_s = 0.0
         self._trials = 0
         self._is_busy = False
+        self._pid = _get_pid()
         self._tasks = _count_tasks()
         self._disable = sys.monitoring.DISABLE  # type: ignore[attr-defined] # the farm's interpreter may be older
 
@@ -228,6 +230,8 @@ class Amplifier:
 
     def _consider(self, call: LiveCall, frame: types.FrameType) -> None:
         """Keep a call, and try it if it is worth that and possible."""
+        if _get_pid() != self._pid:  # a test has forked: what it does there is its own affair
+            return
         if not call.name:  # Python code, whose results are of interest
             self.recorder.note(call)
             return

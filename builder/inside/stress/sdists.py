@@ -412,7 +412,8 @@ def _unpack_zip(sdist: str, target: _Target) -> None:
             if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
                 _refuse(info.filename, "is neither a file nor a folder")
 
-            if info.is_dir():
+            # ZipInfo.is_dir() raises an error of its own for a name of no characters.
+            if info.filename.endswith("/"):
                 target.add_folder(info.filename)
                 continue
             if mode & _SPECIAL_BITS:

@@ -309,7 +309,7 @@ class Race:
 
         error = visit.infrastructure_error()
         has_failed = isinstance(compiled, str)
-        if error is not None and (has_failed or test_wheels.is_unavailable):
+        if error is not None and (has_failed or self._own_tests.is_short_of(test_wheels)):
             raise error
 
         tools.index.record_lock(self.id, visit, better=not has_failed)

@@ -153,6 +153,13 @@ class TestSuite:
         has_pytest = any(name.startswith("pytest-") for name in wheels)
         return TestWheels(wheels=wheels if has_pytest else {}, requirements=requirements)
 
+    def is_short_of(self, fetched: TestWheels) -> bool:
+        """Return whether what the tests need could not be fetched, and they are to be run for their own sake.
+
+        Where they are only to show how the package is called, the search goes on without them.
+        """
+        return self.effort.tests_s > 0 and fetched.is_unavailable
+
     def make_request(self, needed: TestWheels) -> JsonValue:
         """Return the request to builder/inside/stress/owntests.py; None where the tests cannot run, or have no time.
 

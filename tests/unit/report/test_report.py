@@ -66,6 +66,15 @@ def test_a_package_has_a_page_with_what_was_found_and_what_to_do(store: Store):
     assert 'href="packages/foo.html"' in (folder / "index.html").read_text()
 
 
+def test_a_packages_page_names_the_rust_that_is_not_the_bases_own(store: Store):
+    fetched, own = abi(), abi()
+    fetched.wheels[0].rust = "1.98.0"
+    folder = write(store, {"foo": {"cp314": fetched, "cp314t": own}})
+    page = (folder / "packages/foo.html").read_text()
+    assert page.count("built on debian-12 with Rust 1.98.0, needs") == 1
+    assert page.count("built on debian-12, needs") == 1
+
+
 def test_the_overview_tells_the_outcome_on_each_base(store: Store):
     mixed = abi().model_copy(
         update={

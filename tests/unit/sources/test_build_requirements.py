@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from builder.sources import Pure, Source, Sources, build_requirements
+from builder.sources import Pure, Source, Sources, UpstreamWheel, build_requirements
 from builder.store.store import Store
 from tests.unit.local_index import archive
 
@@ -190,6 +190,30 @@ def test_packages_that_are_built_with_rust_are_known_and_whether_there_are_crate
     assert answer.found["foo"].has_toolchains is (uses_rust and bool(registry))
     assert answer.found["foo"].rust_version == ("1.90.0" if uses_rust else "")
     assert Source.from_record(answer.found["foo"].record()) == answer.found["foo"]
+
+
+def test_the_race_detector_alone_compiles_with_rust_too(tmp_path: Path):
+    """Upstream's wheels are taken, and the sdist is compiled for the race detector."""
+    path = tmp_path / "foo-1.0.tar.gz"
+    pyproject = b"[build-system]\nrequires = ['maturin']\n"
+    path.write_bytes(archive("tar.gz", {"foo-1.0/pyproject.toml": pyproject}))
+    wheel = UpstreamWheel(
+        abi="cp314", filename="foo-1.0-cp314-cp314-linux_x86_64.whl", sha256="0" * 64
+    )
+    with Store(tmp_path / "wheelhouse") as store:
+        foo = Source(
+            name="foo",
+            version="1.0",
+            kind="index",
+            filename=path.name,
+            sha256=store.add_file(path),
+            take_from="wheel",
+            wheels=(wheel,),
+        )
+        sources = Sources(found={"foo": foo})
+        answer = build_requirements.add_build_requirements(sources, store, PYTHON)
+    assert not answer.found["foo"].is_built
+    assert answer.found["foo"].uses_rust
 
 
 def test_a_constraint_that_leaves_the_farms_release_out_takes_the_indexs():

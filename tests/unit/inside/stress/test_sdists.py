@@ -248,6 +248,7 @@ ZIP_ATTACKS = {
     "device": ("p-1/null", stat.S_IFCHR | 0o644),
     "set-user-id": ("p-1/sh", stat.S_IFREG | 0o4755),
     "newline": ("p-1/a\nb", 0),
+    "without-a-name": ("", 0),
 }
 
 

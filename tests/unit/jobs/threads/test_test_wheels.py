@@ -108,3 +108,26 @@ def test_odd_lines_are_no_requirements_and_no_crash(text: str):
 def test_odd_toml_states_nothing():
     for text in ("a" + ".a" * 50_000 + " = 1", "a = " + "[" * 50_000, "a = " + "9" * 10_000):
         assert list(test_requirements._pyproject_requirements(text)) == []
+
+
+def test_where_tests_only_show_how_a_package_is_called_the_search_goes_on_without_them():
+    def suite(level: EffortLevel) -> test_wheels.TestSuite:
+        return test_wheels.TestSuite(
+            sdist_filename="foo-1.0.tar.gz",
+            sdist_sha256="0" * 64,
+            settings=OwnTests(deselect={"tests/test_foo.py::test_slow": "it takes long"}),
+            effort=EFFORTS[level],
+        )
+
+    none = test_wheels.TestWheels(requirements=("attrs",))
+    assert suite(EffortLevel.STANDARD).is_short_of(none)
+    assert not suite(EffortLevel.QUICK).is_short_of(none)
+    assert suite(EffortLevel.QUICK).describe_kit(none) is None
+
+    some = test_wheels.TestWheels(
+        wheels={"pytest-9-py3-none-any.whl": b""}, requirements=("attrs",)
+    )
+    kit = {"requirements": ["attrs"], "deselect": ["tests/test_foo.py::test_slow"]}
+    assert suite(EffortLevel.QUICK).describe_kit(some) == kit
+    assert suite(EffortLevel.QUICK).make_request(some) is None
+    assert suite(EffortLevel.STANDARD).make_request(some) is not None

@@ -1,6 +1,7 @@
 """Readers of signed telegrams, each with a listener of its own."""
 
-import pytest
+import unittest
+
 import telegrapher
 
 
@@ -22,32 +23,25 @@ class Desk:
         return number
 
 
-@pytest.fixture
-def desk():
-    return Desk()
+class ReaderTest(unittest.TestCase):
+    def setUp(self):
+        key = b"desk"
+        self.desk = Desk()
+        self.reader = telegrapher.Reader(sign(bytes([len(key) + 2]) + key), self.desk)
 
+    def test_a_telegram_reaches_the_desk(self):
+        self.reader.read(sign(b"HAMBURG:arrive at noon"))
+        self.assertEqual(self.desk.texts, [b"arrive at noon"])
 
-@pytest.fixture
-def reader(desk):
-    key = b"desk"
-    return telegrapher.Reader(sign(bytes([len(key) + 2]) + key), desk)
+    def test_every_station_is_known(self):
+        for number in range(12):
+            telegram = sign(f"STATION {number}:ready".encode())
+            self.assertGreaterEqual(self.reader.read(telegram), 1)
 
+    def test_what_is_not_signed_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "not signed"):
+            self.reader.read(b"HAMBURG:arrive at noon.")
 
-def test_a_telegram_reaches_the_desk(reader, desk):
-    reader.read(sign(b"HAMBURG:arrive at noon"))
-    assert desk.texts == [b"arrive at noon"]
-
-
-@pytest.mark.parametrize("station", [f"STATION {number}" for number in range(12)])
-def test_every_station_is_known(reader, desk, station):
-    assert reader.read(sign(f"{station}:ready".encode())) >= 1
-
-
-def test_what_is_not_signed_is_refused(reader):
-    with pytest.raises(ValueError, match="not signed"):
-        reader.read(b"HAMBURG:arrive at noon.")
-
-
-def test_a_key_has_to_be_signed(desk):
-    with pytest.raises(ValueError, match="not signed"):
-        telegrapher.Reader(b"desk", desk)
+    def test_a_key_has_to_be_signed(self):
+        with self.assertRaisesRegex(ValueError, "not signed"):
+            telegrapher.Reader(b"desk", self.desk)
