@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, PackagePath
 from pathlib import Path, PurePath
 
-from ..supervise.distributions import find_distribution, list_files
+from ..supervise.distributions import find_distribution, list_distributions, list_files
 
 _ENTRY_POINTS = b"__tsan_"
 """Beginning of the names of the sanitizer's functions: every object that is compiled with `-fsanitize=thread` imports
@@ -93,19 +93,17 @@ def find_unwatched_dependencies(name: str, race_site: str) -> dict[str, list[str
     """Return the native code beside a distribution that was not compiled for the race detector: what it needs.
 
     Args:
-        name: as for `find_unwatched`.
+        name: the distribution's name, in its canonical form (PEP 503).
         race_site: as for `find_unwatched`.
 
     Returns:
-        File names, by the name of the distribution that has them.
+        File names, by the canonical name of the distribution that has them.
     """
-    own_name = _get_distribution(name, race_site).metadata["Name"]
     unwatched: dict[str, list[str]] = {}
-    for distribution in distributions(path=[race_site]):
-        dependency = distribution.metadata["Name"]
-        if dependency == own_name:
+    for dependency, distribution in list_distributions(race_site):
+        if dependency == name:
             continue
-        for file in distribution.files or ():
+        for file in list_files(distribution):
             if _is_installed(file) and explain_unwatched(Path(str(file.locate()))) is not None:
                 unwatched.setdefault(dependency, []).append(file.name)
 

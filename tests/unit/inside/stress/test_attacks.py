@@ -196,7 +196,7 @@ def test_dependencies_that_were_not_compiled_for_the_detector_are_named(tmp_path
     install(tmp_path, {"bar/_bar.so": native, "bar/__init__.py": b""}, "Bar")
     install(tmp_path, {"pure/__init__.py": b""}, "pure")
     found = instrumentation.find_unwatched_dependencies("foo", str(tmp_path))
-    assert found == {"Bar": ["_bar.so"]}
+    assert found == {"bar": ["_bar.so"]}
 
 
 def install(site: Path, members: dict[str, bytes], project: str = "foo") -> None:
