@@ -226,7 +226,7 @@ def test_threads_get_copies_of_arguments_where_these_can_be_copied():
 def run(trial: live_trial.Trial, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run a trial in this process, which shares nothing with a parent."""
     monkeypatch.setattr(live_trial, "_isolate", lambda _: None)
-    return live_trial.run(trial, threads=2, longest_s=20, is_race=False, kept=-1)
+    return live_trial.run(trial, threads=4, longest_s=20, is_race=False, kept=-1)
 
 
 def test_threads_make_the_call_on_the_live_object(monkeypatch: pytest.MonkeyPatch):
@@ -259,7 +259,7 @@ def test_each_thread_has_arguments_of_its_own_and_wrong_answers_are_seen(
         name="pkg.total", text="pkg.total({})", function=total, makes=None,
         arguments=([1, 2], Parser(1)),
     )  # fmt: skip
-    trial = live_trial.plan_trial(call, [], Recorder({}), 2)
+    trial = live_trial.plan_trial(call, [], Recorder({}), 4)
     assert trial.kind == "function"
     answer = run(trial, monkeypatch)
     assert not answer["shares"]
