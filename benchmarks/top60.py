@@ -54,13 +54,13 @@ tops = [top for top, owners in packages_distributions().items()
         if plain(name) in map(plain, owners) and top.isidentifier()]
 assert tops, "no module of " + name
 code = "import importlib, sys; importlib.import_module(sys.argv[1]); print(getattr(sys, '_is_gil_enabled', bool)())"
-told = {}
+outcomes = {}
 for module in [*tops, *more]:
     done = subprocess.run([sys.executable, "-c", code, module], capture_output=True, text=True,
                           env={"PYTHONPATH": site, "HOME": "/tmp", "PATH": "/usr/bin:/bin"})
     lacks = "No module named" in done.stderr
-    told[module] = done.stdout.split()[-1] if done.returncode == 0 else "lacks a module" if lacks else "error"
-print(json.dumps({"tops": tops, "told": told}))
+    outcomes[module] = done.stdout.split()[-1] if done.returncode == 0 else "lacks a module" if lacks else "error"
+print(json.dumps({"tops": tops, "outcomes": outcomes}))
 """
 """Imports the top-level modules of a distribution and some more; tells of each whether the GIL is on, or the error."""
 
@@ -88,20 +88,20 @@ def measure(wheelhouse: Path, effort: str = "none") -> dict[str, Any]:
     base = catalog.load().bases[matrix.bases[0]]
     with Store(wheelhouse) as store:
         image, engine = find_image(base.name, store), connect(store.farm_id)
-        spent = sum_durations(store)
+        durations = sum_durations(store)
     wheels = wheelhouse.with_name(f"{wheelhouse.name}-pip")
 
     right = dict.fromkeys(_ABIS, 0)
     for package in packages:
         for name in _ABIS:
             said = package["abis"][name]
-            seen = find_truth(package, catalog.load().abis[name], base, wheels, engine, image)
-            is_right = _ANSWERS.get(said["verdict"], said["verdict"]) == seen
+            truth = find_truth(package, catalog.load().abis[name], base, wheels, engine, image)
+            is_right = _ANSWERS.get(said["verdict"], said["verdict"]) == truth
             right[name] += is_right
             mark = "" if is_right else "   <-- differs"
-            print(f"{package['name']} {name}: {said['verdict']}; seen: {seen}{mark}", flush=True)
+            print(f"{package['name']} {name}: {said['verdict']}; seen: {truth}{mark}", flush=True)
 
-    print_table(packages, spent)
+    print_table(packages, durations)
     unjudged = {"build-failure", "undetermined"}
     judged = [
         package for package in packages if package["abis"]["cp314"]["verdict"] not in unjudged
@@ -127,7 +127,7 @@ def find_truth(
     more = sorted({finding["where"] for finding in findings if finding["code"] in _IMPORTS})
     command = (
         f"{abi.python} -m pip install --quiet --no-index --find-links /wheels --target /tmp/site {package['name']}"
-        f" && {abi.python} /try.py {package['name']} /tmp/site {' '.join(more)} > /tmp/told.json"
+        f" && {abi.python} /try.py {package['name']} /tmp/site {' '.join(more)} > /tmp/outcomes.json"
     )
     files: dict[str, bytes | Path] = {"/try.py": _TRY.encode()}
     files |= {f"/wheels/{wheel.name}": wheel for wheel in folder.iterdir()}
@@ -136,7 +136,7 @@ def find_truth(
         command=["sh", "-c", command],
         files=files,
         environment={"HOME": "/tmp"},
-        collect="/tmp/told.json",
+        collect="/tmp/outcomes.json",
         limits=Limits(timeout_s=900.0),
     )
     log = wheels / "logs" / f"{package['name']}-{abi.name}.log"
@@ -145,13 +145,15 @@ def find_truth(
     if ended.exit_code != 0:
         return "import-failure"
 
-    seen = json.loads(next(iter(ended.output.values())))
-    told, tops = seen["told"], seen["tops"]
+    facts = json.loads(next(iter(ended.output.values())))
+    outcomes, tops = facts["outcomes"], facts["tops"]
     # What an extra of the package brings is not there: that is an error where nothing else is left.
-    has_failed = "error" in told.values() or all(told[top] == "lacks a module" for top in tops)
+    has_failed = "error" in outcomes.values() or all(
+        outcomes[top] == "lacks a module" for top in tops
+    )
     if has_failed:
         return "import-failure"
-    return "gil-required" if abi.free_threaded and "True" in told.values() else _WORKS
+    return "gil-required" if abi.free_threaded and "True" in outcomes.values() else _WORKS
 
 
 def download(requirement: str, abi: Abi, base: Base, folder: Path) -> bool:
@@ -187,9 +189,9 @@ def print_table(packages: list[dict[str, Any]], seconds: Mapping[str, float]) ->
     for package in packages:
         first, second = package["abis"]["cp314"], package["abis"]["cp314t"]
         title = f"{package['name']} {package['version']}"
-        spent = f"{seconds.get(package['name'], 0.0):.0f}"
+        duration = f"{seconds.get(package['name'], 0.0):.0f}"
         why = second["reason"].replace("|", "\\|")
-        print(f"| {title} | {first['verdict']} | {second['verdict']} | {spent} | {why} |")
+        print(f"| {title} | {first['verdict']} | {second['verdict']} | {duration} | {why} |")
 
 
 def sum_durations(store: Store) -> dict[str, float]:

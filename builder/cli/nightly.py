@@ -68,7 +68,8 @@ def merge(
 ) -> None:
     """Merge the wheelhouses of `run --shard`, publish the index, and print the changes since the last run.
 
-    Builds nothing. Exit codes are those of `nightly`.
+    Builds nothing; tries the applications of the matrix, for which it needs a container engine.
+    Exit codes are those of `nightly`.
     """
     from builder.config import matrix as matrices
     from builder.farm import run
@@ -76,6 +77,7 @@ def merge(
     from builder.report.terminal import progress
     from builder.store.store import Store
 
+    stop = stop_on_signals(error_console)
     loaded = matrices.load(matrix)
     with (
         Store(wheelhouse) as store,
@@ -83,7 +85,7 @@ def merge(
         progress.make_observer(error_console) as observer,
     ):
         before = document.read(store.wheelhouse)
-        run.merge(loaded, store, wheelhouses, observer)
+        run.merge(loaded, store, wheelhouses, observer, stop)
 
     _report_changes(before, wheelhouse, as_json=as_json)
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from builder.config import DEFAULT_MATRIX
 from builder.config.effort import EffortLevel
 
-MATRIX = Path("matrix.toml")
+MATRIX = DEFAULT_MATRIX
 WHEELHOUSE = Path("wheelhouse")
 
 MatrixOption = Annotated[

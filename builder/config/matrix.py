@@ -16,10 +16,11 @@ from pydantic import (
     field_validator,
 )
 
-from builder.config import catalog
+from builder.config import DEFAULT_MATRIX, catalog
 from builder.config.mistakes import describe_mistake
 from builder.config.values import (
     EVERY_BASE,
+    NO_KEYS,
     AbiName,
     ApplicationName,
     AptPackages,
@@ -56,8 +57,12 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base, Catalog
 
 
-_OF_ONE_RELEASE = frozenset({"version", "sdist", "sha256", "patches", "skip", "build_tag"})
+_OF_ONE_RELEASE = frozenset({"version", "sdist", "sha256", "patches", "skip", "pure", "build_tag"})
 """Fields of a package that are about one release of it, and mean nothing for another."""
+
+
+_MOST_SMOKE_COMMANDS = 30
+"""Each may take two minutes, and one job runs all: an hour, as much as the largest builds take."""
 
 
 class _Strict(BaseModel):
@@ -151,6 +156,9 @@ class Package(_Strict):
     """Memory a build may use, in bytes; written as '4g'."""
     skip: dict[AbiName, Reason] = Field(default_factory=dict)
     """ABIs not to build, each with a reason."""
+    pure: tuple[AbiName, ...] = ()
+    """ABIs for which upstream's wheel without native code (`py3-none-any`) is taken, whatever else there is: where the
+    native one breaks under threads, for example."""
     build_tag: BuildTag | None = Field(default=None, alias="build-tag")
     """Build tag of the wheels that are built (PEP 427): raise it to publish a version that is published once more."""
     import_after: tuple[Companion, ...] = Field(default=(), alias="import-after")
@@ -189,10 +197,21 @@ class Application(_Strict):
     files: tuple[RelativePath, ...] = ()
     """Files and folders of the project that its commands need, relative to matrix.toml; commands start beside them."""
     smoke: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Commands that end with exit code 0 where it works, such as `python -c 'import shop'`."""
+    """Commands that end with exit code 0 where it works, such as `python -c 'import shop'`: thirty at most, each within
+    120 s."""
     tests: str = ""
     """Command that runs its tests. Where the lock has pytest-run-parallel, several threads run them on free-threaded
     interpreters."""
+
+    @field_validator("smoke")
+    @classmethod
+    def _not_too_many(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) > _MOST_SMOKE_COMMANDS:
+            raise ValueError(
+                f"expected {_MOST_SMOKE_COMMANDS} commands at most, not {len(value)}: "
+                "one job runs them all; put several into a script that `files` brings"
+            )
+        return value
 
     def apt_packages(self, base: catalog.Base) -> tuple[str, ...]:
         """Return the system packages that it needs on a base, sorted; see Package."""
@@ -210,6 +229,8 @@ class Matrix(_Strict):
     """By a name of their own, in the file's order."""
     root: Path = Path()
     """The folder that relative paths in it start from; no key of the file."""
+    file: Path = DEFAULT_MATRIX
+    """The file that it was read from; no key of the file."""
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -321,13 +342,13 @@ def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> M
         MatrixError: it is wrong; the error lists every mistake.
     """
     mistakes: list[tuple[str, str]] = []
-    if "root" in data:
-        mistakes.append(("root", "unknown key"))
+    mistakes += [(key, "unknown key") for key in sorted(NO_KEYS & data.keys())]
 
     bad_names: list[tuple[str, str]] = []
     packages = normalize_names(data.get("packages", {}), bad_names)
     mistakes += bad_names
-    content = {**data, "packages": packages, "root": path.parent.resolve()}
+    file = path.resolve()
+    content = {**data, "packages": packages, "root": file.parent, "file": file}
     try:
         matrix = Matrix.model_validate(content)
     except ValidationError as error:
@@ -400,6 +421,13 @@ def _complete_settings(packages: Mapping[str, Package]) -> dict[str, Package]:
 
 def _find_contradictions(name: str, package: Package) -> Iterator[tuple[str, str]]:
     """Yield a mistake for each key of a package that upstream's wheel, which is taken as it is, cannot heed."""
+    for other, value in (("sdist", package.sdist), ("patches", package.patches)):
+        if package.pure and value:
+            yield (
+                f"packages.{table_key(name)}.pure",
+                f"takes a wheel of the index as it is, which heeds no `{other}`; leave out one of the two",
+            )
+
     where = f"packages.{table_key(name)}.from"
     if package.take_from in {None, "sdist"}:
         return

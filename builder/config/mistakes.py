@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from builder.config.values import (
+    NO_KEYS,
     ApplicationName,
     BuildTag,
     DebianPackage,
@@ -67,7 +68,9 @@ def _describe_pattern(pattern: str) -> str:
 
 def _describe_unknown_key(key: str, table: type[BaseModel]) -> str:
     """Return that a key is unknown in its table, the closest key, and all keys that the table may have."""
-    keys = [field.alias or name for name, field in table.model_fields.items() if name != "root"]
+    keys = [
+        field.alias or name for name, field in table.model_fields.items() if name not in NO_KEYS
+    ]
 
     hint = hint_closest(key, keys)
     return f"unknown key{hint}; expected one of {join_names(keys)}"

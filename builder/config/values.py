@@ -215,6 +215,10 @@ SharedLibrary = Annotated[
 ]
 
 
+NO_KEYS = frozenset({"root", "file"})
+"""Fields of a matrix that are no keys of the file: they say where that is."""
+
+
 def _check_companion(value: str) -> str:
     """Return a package's name in its canonical form (PEP 503), or raise an error that says what is expected."""
     try:

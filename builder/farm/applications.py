@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from builder.config import catalog
+from builder.config import DEFAULT_MATRIX, catalog
 from builder.config.cool_down import CoolDown
 from builder.distributions.tags import accepts_wheel
 from builder.errors import FarmError
@@ -84,7 +87,7 @@ def try_applications(
         store: has the files of the index.
         packages: those of the run with their verdicts.
         served: the content of the channel `simple/`.
-        execute: runs the jobs of a plan, and returns the evidence of each.
+        execute: runs the jobs of a plan, and returns the evidence of each; of none where nothing could be run.
     """
     farm = _Farm(
         matrix=matrix,
@@ -183,10 +186,7 @@ class _Farm:
         return Situation(
             name=name,
             lock=application.lock,
-            selected=[
-                *(f"--extra {extra}" for extra in application.extras),
-                *(f"--group {group}" for group in application.groups),
-            ],
+            to_add=describe_addition(self.matrix, application),
             abi=abi,
             base=base,
             locked=locked,
@@ -263,10 +263,25 @@ class _Farm:
             environment=application.env,
             smoke=application.smoke,
             tests=application.tests,
+            after=self._find_companions(situation.packages),
             threads=_TEST_THREADS if abi.free_threaded and has_parallel_tests else 0,
             packages=self._find_system_packages(application, situation.packages.values(), base),
             files=files,
         )
+
+    def _find_companions(self, packages: Mapping[str, JudgedPackage]) -> dict[str, tuple[str, ...]]:
+        """Return by project the packages that have to be imported before it (`import-after`), if there are any.
+
+        Args:
+            packages: those that an application locks, by project.
+        """
+        companions: dict[str, tuple[str, ...]] = {}
+        for project, package in packages.items():
+            settings = self.matrix.packages.get(package.name)
+            if settings is not None and settings.import_after:
+                companions[project] = settings.import_after
+
+        return companions
 
     def _find_system_packages(
         self, application: Application, packages: Iterable[JudgedPackage], base: Base
@@ -291,6 +306,24 @@ class _Farm:
             yield constraints.LockedFiles(
                 name=package.name, version=package.version, hashes=tuple(hashes)
             )
+
+
+def describe_addition(matrix: Matrix, application: Application) -> str:
+    """Return what `wheelfarm add` is told to take all that an application locks, where this program was started.
+
+    `--extra postgres shop/uv.lock --matrix shop/matrix.toml`.
+    """
+    here = Path.cwd()
+    words: list[str] = []
+    for extra in application.extras:
+        words += ["--extra", extra]
+    for group in application.groups:
+        words += ["--group", group]
+    words.append(os.path.relpath(matrix.root / application.lock, here))
+
+    if matrix.file.resolve() != (here / DEFAULT_MATRIX).resolve():
+        words += ["--matrix", os.path.relpath(matrix.file, here)]
+    return shlex.join(words)
 
 
 def _group_by_project(packages: Iterable[JudgedPackage]) -> dict[str, list[JudgedPackage]]:
@@ -333,7 +366,10 @@ def _judge(place: _Place, evidence: Mapping[JobId, Evidence]) -> JudgedApplicati
     if place.job is None:
         return judge_application(place.situation, None)
 
-    recorded = evidence[place.job.id]
+    recorded = evidence.get(place.job.id)
+    if recorded is None:
+        return judge_application(place.situation, None)
+
     facts = ApplicationFacts.read(recorded) if recorded.is_determined else None
     return judge_application(place.situation, facts, recorded.log)
 

@@ -12,8 +12,9 @@ from builder.config.matrix import select_thread_target
 from builder.evidence.audit import AuditFacts
 from builder.evidence.base import EvidenceError
 from builder.judge import interfaces
+from builder.judge.import_remedies import Neighbours
 from builder.judge.package import judge_fault, judge_package, judge_unreadable
-from builder.judge.stages import PackageEvidence
+from builder.judge.package_evidence import PackageEvidence
 from builder.judge.wheel.installs import Owners
 from builder.plan.packages import PackageJobs, group_by_package
 from builder.store.job_ids import JobKind
@@ -44,12 +45,12 @@ class _Known:
     Attributes:
         owners: who in the run brings which packages and modules.
         past_builds: what builds of it in earlier runs came to, by ABI.
-        extra_of: packages of the run that name it in one of their extras.
+        neighbours: the other packages of the run.
     """
 
     owners: Owners
     past_builds: Mapping[str, PastBuild]
-    extra_of: tuple[str, ...] = ()
+    neighbours: Neighbours
 
 
 def judge_packages(
@@ -57,6 +58,7 @@ def judge_packages(
     resolved: Sources,
     evidence: Mapping[JobId, Evidence],
     past_builds: Mapping[str, Mapping[str, PastBuild]] | None = None,
+    pure_modules: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[JudgedPackage, ...]:
     """Judge every package of a run for each ABI of the matrix.
 
@@ -67,6 +69,7 @@ def judge_packages(
         resolved: the sources of the packages, and the faults of those without one.
         evidence: results of all jobs of the run, by job id.
         past_builds: what builds in earlier runs came to, by package and ABI, for advice.
+        pure_modules: which pure packages bring a module, by the first part of its name, for advice.
 
     Returns:
         Packages in the order of the matrix; those that are only required by others follow, sorted by name.
@@ -78,12 +81,16 @@ def judge_packages(
     extras = find_extras(resolved.found.values())
     jobs_by_package = group_by_package(evidence)
     owners = Owners.collect(_iter_audited(evidence))
+    modules = _join_modules(owners, pure_modules or {})
     for source in resolved.found.values():
         jobs = jobs_by_package.get(source.name, PackageJobs())
         known = _Known(
             owners=owners,
             past_builds=(past_builds or {}).get(source.name, {}),
-            extra_of=tuple(extras.get(source.project, ())),
+            neighbours=Neighbours(
+                extra_of=tuple(extras.get(source.project, ())),
+                modules=modules,
+            ),
         )
         judged.append(_judge_guarded(matrix, source, jobs, evidence, abis, known))
 
@@ -115,6 +122,20 @@ def find_extras(sources: Iterable[Source]) -> dict[str, list[str]]:
     return extras
 
 
+def _join_modules(
+    owners: Owners, pure_modules: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return which packages bring a module, by the first part of its name: those that were audited, and pure ones."""
+    bringers: dict[str, dict[str, None]] = {}
+    for root, packages in owners.packages.items():
+        top = root.partition("/")[0]
+        bringers.setdefault(top, {}).update(dict.fromkeys(packages))
+    for top, pure_packages in pure_modules.items():
+        bringers.setdefault(top, {}).update(dict.fromkeys(pure_packages))
+
+    return {top: tuple(names) for top, names in bringers.items()}
+
+
 def _judge_guarded(
     matrix: Matrix,
     source: Source,
@@ -133,7 +154,7 @@ def _judge_guarded(
             collected,
             owners=known.owners,
             past_builds=known.past_builds,
-            extra_of=known.extra_of,
+            neighbours=known.neighbours,
         )
         return judge_package(collected, abis)
     except Exception as error:  # that is the guard
@@ -208,4 +229,5 @@ def _collect_evidence(
         system=apt_packages,
         excluded=() if settings is None else settings.exclude,
         after=() if settings is None else settings.import_after,
+        pure=() if settings is None else settings.pure,
     )

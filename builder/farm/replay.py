@@ -23,7 +23,7 @@ from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from builder.evidence.replay import ReplayRun, Seen
@@ -262,6 +262,7 @@ def run_replay(
     version: str,
     times: int,
     pure: tuple[Pure, ...],
+    after: Sequence[str],
     tools: Tools,
 ) -> ReplayResult:
     """Run a replay several times in one container of the kind in which its finding was seen.
@@ -273,6 +274,7 @@ def run_replay(
         version: the release to run the program on.
         times: how often to run it.
         pure: wheels without native modules that the package requires.
+        after: packages that have to be imported before it, which are installed beside it.
         tools: container engine, store and log.
 
     Raises:
@@ -306,6 +308,7 @@ def run_replay(
         "race_wheel": race_path,
         "script": replay.script,
         "times": times,
+        "after": list(after),
     }
     answer = ask(
         _PROGRAM,

@@ -12,7 +12,7 @@ from builder.config.cool_down import CoolDown
 from builder.config.effort import EffortLevel
 from builder.config.matrix import Package
 from builder.engine import provision
-from builder.errors import ExitCode
+from builder.errors import EngineMissingError, ExitCode
 from builder.execute import LocalExecutor
 from builder.execute.guardian import clean_up_containers
 from builder.farm import merge as merging
@@ -22,6 +22,7 @@ from builder.farm.applications import TriedApplications, try_applications
 from builder.farm.judging import judge_packages
 from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
+from builder.farm.pure_modules import find_pure_modules
 from builder.index import constraints, policy
 from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
@@ -31,7 +32,7 @@ from builder.verdicts import ApplicationVerdict, Verdict
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from builder.config.matrix import Matrix
@@ -114,8 +115,7 @@ def run(
 
         plan = make_plan(matrix, resolved, request)
         evidence = _execute(matrix, plan, store, request, observer, stop)
-        past_builds = find_past_builds(resolved.sources.found, store)
-        judged = judge_packages(matrix, resolved.sources, evidence, past_builds)
+        judged = _judge(matrix, resolved.sources, evidence, store)
         replays.write_replays(judged, request.effort, store.wheelhouse)
         if request.shard is not None:
             _write_shard(matrix, store, request, request.shard, resolved.sources, plan, evidence)
@@ -123,13 +123,11 @@ def run(
         if request.is_whole_matrix:
             observer.say("publishing the index")
             served = publish(judged, matrix, store, observer)
-            if matrix.applications:
-                observer.say("trying the applications")
 
-                def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
-                    return _execute(matrix, wanted, store, request, observer, stop)
+            def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
+                return _execute(matrix, wanted, store, request, observer, stop)
 
-                tried = try_applications(matrix, store, judged, served, execute)
+            tried = _try_applications(matrix, store, judged, served, observer, execute)
 
     # The report lists the run with its end, so it is written after that.
     if request.is_whole_matrix:
@@ -148,6 +146,15 @@ def run(
         )
 
     return RunResult(judged=judged, applications=tried.judged)
+
+
+def _judge(
+    matrix: Matrix, sources: Sources, evidence: Mapping[JobId, Evidence], store: Store
+) -> tuple[JudgedPackage, ...]:
+    """Return the packages of a run with their verdicts, and with advice by all that the store knows."""
+    past_builds = find_past_builds(sources.found, store)
+    pure_modules = find_pure_modules(sources, evidence, store)
+    return judge_packages(matrix, sources, evidence, past_builds, pure_modules)
 
 
 def _write_shard(
@@ -175,18 +182,27 @@ def _write_shard(
 
 
 def merge(
-    matrix: Matrix, store: Store, wheelhouses: Sequence[Path], observer: Observer
-) -> tuple[JudgedPackage, ...]:
+    matrix: Matrix,
+    store: Store,
+    wheelhouses: Sequence[Path],
+    observer: Observer,
+    stop: threading.Event,
+) -> RunResult:
     """Merge the shards of a run into one store, then judge, publish and report as one run of the whole matrix does.
+
+    No package is built or loaded. Applications are tried here, as no shard has all that they need; without a container
+    engine they are undetermined.
 
     Args:
         matrix: the whole matrix, of which each shard is a part.
         store: the store to merge into; the caller holds its lock.
         wheelhouses: folders of the shards' results.
         observer: shows progress.
+        stop: set when the farm is asked to stop.
 
     Raises:
         MergeError: a shard is missing, damaged, was run with another matrix, or has something that is not its own.
+        Interrupted: the farm was asked to stop.
     """
     # Before the run is recorded: nothing of a merge that is refused stays.
     observer.say(f"merging {len(wheelhouses)} shards")
@@ -197,14 +213,41 @@ def merge(
 
     with _record_run(store) as run_id:
         sources, evidence = merged_shards.sources, merged_shards.evidence
-        past_builds = find_past_builds(sources.found, store)
-        judged = judge_packages(matrix, sources, evidence, past_builds)
+        judged = _judge(matrix, sources, evidence, store)
         observer.say("publishing the index")
-        publish(judged, matrix, store, observer)
+        served = publish(judged, matrix, store, observer)
 
-    written = document.write(judged, matrix, store.wheelhouse)
+        def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
+            try:
+                return _execute(matrix, wanted, store, RunRequest(), observer, stop)
+            except EngineMissingError as error:
+                observer.say(f"the applications are not tried: {error}")
+                return {}
+            finally:
+                # It says what held the packages, and they ran elsewhere.
+                store.delete_note(_CONTAINMENT_NOTE)
+
+        tried = _try_applications(matrix, store, judged, served, observer, execute)
+
+    written = document.write(judged, matrix, store.wheelhouse, None, tried.judged)
     _write_report(written, store, observer, run_id)
-    return judged
+    return RunResult(judged=judged, applications=tried.judged)
+
+
+def _try_applications(
+    matrix: Matrix,
+    store: Store,
+    judged: Sequence[JudgedPackage],
+    served: Manifest,
+    observer: Observer,
+    execute: Callable[[Plan], Mapping[JobId, Evidence]],
+) -> TriedApplications:
+    """Try the applications of a matrix, if it has any, with the index that was just published."""
+    if not matrix.applications:
+        return TriedApplications()
+
+    observer.say("trying the applications")
+    return try_applications(matrix, store, judged, served, execute)
 
 
 def _write_report(written: Document, store: Store, observer: Observer, run_id: str) -> None:
@@ -251,6 +294,7 @@ def replay(
     log = store.wheelhouse / "logs" / "replay" / f"{wanted.id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     source = prepared.sources.found[wanted.name]
+    settings = matrix.packages.get(wanted.name, Package())
     engine = provision.ensure_engine(observer.say, store.farm_id)
     tools = Tools(
         engine=engine,
@@ -261,7 +305,9 @@ def replay(
         say=observer.say,
     )
     try:
-        return replays.run_replay(wanted, plan, evidence, source.version, times, source.pure, tools)
+        return replays.run_replay(
+            wanted, plan, evidence, source.version, times, source.pure, settings.import_after, tools
+        )
     finally:
         engine.reap_run(engine.run_id)
 

@@ -23,8 +23,9 @@ from pydantic import (
 )
 
 from builder.config.effort import EffortLevel
-from builder.config.values import AbiName, From
+from builder.config.values import NO_KEYS, AbiName, From
 from builder.distributions.metadata import MAX_REQUIREMENTS
+from builder.distributions.tags import is_pure_wheel
 from builder.errors import MergeError
 from builder.plan.shards import MAX_SHARDS
 from builder.sources import Fault, Source, Sources
@@ -184,6 +185,7 @@ class _Source(_Strict):
     circle: _Names = ()
     held: _Text = ""
     is_pure: bool = False
+    pure_wheel: Annotated[str, AfterValidator(parse_wheel_name)] | Literal[""] = ""
     doubt: _Text = ""
     take_from: From = "sdist"
     wheels: Annotated[tuple[_UpstreamWheel, ...], Field(max_length=_MAX_ITEMS)] = ()
@@ -202,8 +204,9 @@ class _Source(_Strict):
         abis = [wheel.abi for wheel in self.wheels] + [abi for abi, _ in self.lacking]
         if len(set(abis)) != len(abis):
             raise ValueError("expected one of upstream's wheels for each ABI")
-        if abis and self.take_from == "sdist":
-            raise ValueError("expected no wheels of upstream's beside what is built")
+        has_native = any(not is_pure_wheel(wheel.filename) for wheel in self.wheels)
+        if has_native and self.take_from == "sdist":
+            raise ValueError("expected no native wheels of upstream's beside what is built")
         return self
 
 
@@ -257,7 +260,7 @@ class ShardRecord(_Strict):
 
 def matrix_digest(matrix: Matrix) -> str:
     """Hash the content of a matrix without the path of its file: shards run on different machines."""
-    return digest("matrix", matrix.model_dump(mode="json", exclude={"root"}))
+    return digest("matrix", matrix.model_dump(mode="json", exclude=set(NO_KEYS)))
 
 
 def write_record(

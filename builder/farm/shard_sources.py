@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from builder.distributions.identity import explain_mismatch
-from builder.distributions.tags import accepts_wheel
+from builder.distributions.tags import accepts_wheel, is_pure_wheel
 from builder.errors import MergeError
 from builder.farm.shard_record import RECORD_FILE, matrix_digest
 from builder.farm.shard_results import ShardResults, iter_pure
@@ -131,9 +131,18 @@ def _check_upstream(shard: ShardResults, where: str, source: Source, matrix: Mat
     if source.take_from != wanted:
         raise shard.refuse(f"{where}.take_from: the matrix says {wanted}")
 
+    settings = matrix.packages.get(source.name)
+    pure_abis = () if settings is None else settings.pure
     for wheel in source.wheels:
         if wheel.abi not in matrix.abis or not accepts_wheel(wheel.filename, wheel.abi):
             raise shard.refuse(f"{where}.wheels: {wheel.filename} is no wheel for {wheel.abi}")
+
+        is_asked_for = wanted != "sdist" or wheel.abi in pure_abis
+        is_right_kind = wheel.abi not in pure_abis or is_pure_wheel(wheel.filename)
+        if not is_asked_for or not is_right_kind:
+            raise shard.refuse(
+                f"{where}.wheels: {wheel.filename} for {wheel.abi}: the matrix does not ask for it"
+            )
 
 
 def _is_needed(name: str, sources: Sources, matrix: Matrix) -> bool:

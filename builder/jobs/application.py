@@ -29,8 +29,17 @@ if TYPE_CHECKING:
 
 _PROGRAM = Program(package="application", answer=ApplicationFacts, supervises=True)
 
-_LIMITS = Limits(timeout_s=3600)
-"""Enough for an installation, and for commands and tests up to their own limits in the program."""
+_SMOKE_S = 120
+"""Longest time of a smoke command. Not measured: a service starts and answers in far less on a busy machine."""
+
+_TESTS_S = 900
+"""Longest time of the tests."""
+
+_INSTALL_S = 2400
+"""Longest time of all else: an installation, its compilation, `pip check` and imports, each with a limit of its own."""
+
+_START_S = 10
+"""What starting a command and reading what it printed may take besides."""
 
 _INDEX_FOLDER = "/farm/index"
 _PROJECT_FOLDER = "/farm/project"
@@ -67,6 +76,7 @@ class Application:
         environment: variables of its environment.
         smoke: commands that are run once it is installed.
         tests: command that runs its tests; empty for none.
+        after: by package of the lock those of it that have to be imported before it.
         threads: how many threads run the tests; 0 where pytest-run-parallel is not there to do that.
         packages: system packages that it needs at run time.
         files: files of the project for its commands: sha256 by path in the project's folder; the store has them.
@@ -79,6 +89,7 @@ class Application:
     environment: Mapping[str, str] = field(default_factory=dict)
     smoke: tuple[str, ...] = ()
     tests: str = ""
+    after: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     threads: int = 0
     packages: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
@@ -93,7 +104,7 @@ class Application:
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        return {
+        settings: dict[str, object] = {
             CONTAINER_CODE: programs_digest(_PROGRAM.package),
             "lock": [[package.name, package.version, *package.wheels] for package in self.locked],
             "interpreter": [self.abi.name, self.abi.directory],
@@ -102,6 +113,19 @@ class Application:
             "tests": [self.tests, self.threads],
             "files": dict(self.files),
         }
+        # Only where it is so, as in the keys of loads.
+        if self.after:
+            settings["imported first"] = dict(self.after)
+        return settings
+
+    @property
+    def limits(self) -> Limits:
+        """What the container may use: time for every command up to its own limit."""
+        seconds = _INSTALL_S + len(self.smoke) * (_SMOKE_S + _START_S)
+        if self.tests:
+            seconds += _TESTS_S + _START_S
+
+        return Limits(timeout_s=seconds)
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id: the image."""
@@ -121,10 +145,13 @@ class Application:
             "python": self.abi.python,
             "index": f"file://{_INDEX_FOLDER}/simple/",
             "requirements": "".join(f"{package.requirement}\n" for package in self.locked),
+            "after": {name: list(names) for name, names in self.after.items()},
             "variables": dict(self.environment),
             "project": _PROJECT_FOLDER,
             "smoke": self.smoke,
+            "smoke_s": _SMOKE_S,
             "tests": self.tests or None,
+            "tests_s": _TESTS_S,
             "threads": self.threads,
         }
         facts = ask(
@@ -134,7 +161,7 @@ class Application:
             image=image.tag,
             python=self.abi.python,
             files={**self._index_files(tools.store), **self._project_files(tools.store)},
-            limits=_LIMITS,
+            limits=self.limits,
             tools=tools,
         )
         return Result(facts=facts)

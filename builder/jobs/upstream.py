@@ -81,18 +81,26 @@ class Upstream:
 
         for abi, reason in self.lacking:
             if abi not in self.skip:
-                abis[abi] = AbiBuild(failure=self._describe_lack(reason))
+                failure = describe_lack(project_of(self.name), self.version, reason)
+                abis[abi] = AbiBuild(failure=failure)
 
         return Result(facts=BuildFacts(abis=abis), files=files)
 
-    def _describe_lack(self, reason: str) -> Failure:
-        """Return the failure of an ABI that upstream has no wheel for."""
-        return Failure(
-            code="WF220",
-            stage="upstream's wheels",
-            error=f"{project_of(self.name)} {self.version}: {reason}",
-            remedy="",  # judge/ways_out.py: what helps depends on what is known by then
-        )
+
+def describe_lack(name: str, version: str, reason: str) -> Failure:
+    """Return the failure of an ABI that upstream has no wheel for.
+
+    Args:
+        name: the package.
+        version: the release.
+        reason: what it has instead.
+    """
+    return Failure(
+        code="WF220",
+        stage="upstream's wheels",
+        error=f"{name} {version}: {reason}",
+        remedy="",  # judge/ways_out.py: what helps depends on what is known by then
+    )
 
 
 def take_wheel(name: str, version: str, wheel: UpstreamWheel, store: Store) -> AbiBuild:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from builder.evidence.application import ApplicationFacts, CommandRun, FailedImport
     from builder.judge.package import JudgedPackage, Judgement
     from builder.sources import Fault
+    from builder.verdicts.codes import FindingCode
+
+_PURE_WHEEL: FindingCode = "WF227"
+"""Code of the finding that upstream has a wheel without native code in place of one that is at fault."""
 
 _MOST_NAMED = 5
 """Modules or messages that are named in a sentence: the job's log has all."""
@@ -143,7 +147,7 @@ class Situation:
     Attributes:
         name: of the application.
         lock: its lock file, as the matrix names it.
-        selected: options of `wheelfarm add` that select its extras and groups.
+        to_add: what `wheelfarm add` is told to take all that it locks: options, and the file.
         locked: what that has.
         packages: the judged package for each that is locked, by project; those that the farm lacks are not there.
         served: names of the files that the index serves, by package.
@@ -153,6 +157,7 @@ class Situation:
 
     name: str
     lock: str
+    to_add: str
     abi: Abi
     base: Base
     locked: Sequence[LockedPackage]
@@ -160,12 +165,6 @@ class Situation:
     served: Mapping[str, Sequence[str]]
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
     versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    selected: Sequence[str] = ()
-
-    @property
-    def to_add(self) -> str:
-        """What `wheelfarm add` is told to take all that the application locks."""
-        return " ".join((*self.selected, self.lock))
 
 
 def select_wheels(filenames: Iterable[str], abi: Abi, base: Base) -> list[str]:
@@ -357,7 +356,8 @@ def _lock_other(locked: LockedPackage, version: str, source: Source | Fault, abi
 def _find_remedies(judgement: Judgement) -> Iterator[WayOut]:
     """Iterate over what its deciding findings say is to be done; unless they say so, nobody knows whether it helps."""
     for finding in judgement.findings:
-        if finding.verdict is judgement.verdict:
+        is_way_out = finding.verdict is judgement.verdict or finding.code == _PURE_WHEEL
+        if is_way_out:
             remedy = WayOut(text=finding.remedy or finding.kind.remedy)
             yield from finding.ways_out or (remedy,)
 

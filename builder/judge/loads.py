@@ -5,7 +5,6 @@ Why each of them forces the verdict it does, or none: docs/decisions/0007-load-c
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,40 +12,25 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from builder.judge.findings import Finding
-from builder.judge.location import Location
+from builder.judge.import_remedies import Neighbours, suggest_companion, suggest_version
+from builder.judge.load_conditions import (
+    describe_stack,
+    judge_conditions,
+    judge_crash,
+    list_natives,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from builder.evidence.load import (
-        AbiLoad,
-        Condition,
-        Declaration,
-        EmittedWarning,
-        Ending,
-        ImportLine,
-        Metadata,
-        Probe,
-    )
+    from builder.evidence.load import AbiLoad, Declaration, Metadata, Probe
     from builder.verdicts.codes import FindingCode
 
-_NO_VERSION = re.compile(
-    r"satisfies the requirement (?P<needed>[\w.-]+[^ (]*) .*\(from versions: (?P<versions>\d[^)]*)\)"
-)
-"""What pip says of a requirement for which the index has other versions alone."""
-
-_FRAMES_SHOWN = 3  # the innermost ones: below them is the interpreter
-_NEEDS_ANOTHER_FIRST = re.compile(
-    r"\b(?P<module>[A-Za-z_][\w.]{0,60})(?: (?:package|module|library))?"
-    r" (?:should|must|has to|have to|needs to) be imported (?:before|first)"
-    r"|\bimport (?P<other_module>[A-Za-z_][\w.]{0,60}) (?:before|first)\b"
-)
-"""How packages say that another one has to be imported before them: psycopg-c does in the first form."""
 _IGNORED_MODULES = frozenset({"_tkinter", "tkinter"})
 """Parts of the standard library that the farm's interpreters, as Debian's, do without: no package lacks them."""
 
 
-def judge_load(load: AbiLoad, name: str, extra_of: Sequence[str] = ()) -> Iterator[Finding]:
+def judge_load(load: AbiLoad, name: str, neighbours: Neighbours | None = None) -> Iterator[Finding]:
     """Yield findings from loading one wheel on one base: installing it and importing its modules.
 
     Nothing is yielded where the wheel does not claim to run on the base. Where a dependency has no wheel, only that is
@@ -55,7 +39,7 @@ def judge_load(load: AbiLoad, name: str, extra_of: Sequence[str] = ()) -> Iterat
     Args:
         load: what the load job recorded of the wheel on that base.
         name: the package.
-        extra_of: packages that name it in one of their extras.
+        neighbours: the other packages of the run; None where it is alone.
     """
     if not load.claimed:
         return  # the wheel's tags do not promise to run on this base
@@ -67,14 +51,19 @@ def judge_load(load: AbiLoad, name: str, extra_of: Sequence[str] = ()) -> Iterat
         return  # without its dependencies the wheel was not imported
 
     if load.install is not None:
-        remedy = _suggest_version(load.install)
+        remedy = suggest_version(load.install)
         yield Finding(code="WF401", detail=load.install, where=name, remedy=remedy)
 
+    missing_modules = _find_missing(load.modules)
     for finding in _judge_probes(load, canonicalize_name(name)):
-        is_import_error = finding.code == "WF402"
-        remedy = _suggest_companion(finding.detail, name, extra_of) if is_import_error else ""
+        remedy = ""
+        if finding.code == "WF402":
+            missing_module = missing_modules.get(finding.where, "")
+            remedy = suggest_companion(
+                finding.detail, name, missing_module, neighbours or Neighbours()
+            )
         yield replace(finding, remedy=remedy or finding.remedy)
-    for native, declaration in _native_modules(load.modules).items():
+    for native, declaration in list_natives(load.modules).items():
         yield from _judge_declaration(native, declaration)
     yield from _judge_gil_claims(load)
 
@@ -82,8 +71,8 @@ def judge_load(load: AbiLoad, name: str, extra_of: Sequence[str] = ()) -> Iterat
         yield from _judge_requires_python(load, load.metadata, name)
 
     if load.walk is not None:
-        yield from _judge_crash(load.walk, "WF403", "importing every module in one process")
-        yield from _judge_conditions(load, load.walk.errors)
+        yield from judge_crash(load.walk, "WF403", "importing every module in one process")
+        yield from judge_conditions(load, load.walk.errors)
 
 
 def _judge_probes(load: AbiLoad, name: str) -> Iterator[Finding]:
@@ -100,16 +89,16 @@ def _judge_probes(load: AbiLoad, name: str) -> Iterator[Finding]:
         yield from _judge_gil(probe, load.metadata)
 
 
-def _native_modules(probes: Iterable[Probe]) -> dict[str, Declaration]:
-    """Return what each native module, i.e. extension module (.so), declares about the GIL and subinterpreters, by name.
-
-    All modules that any probe loaded are in it, also those that a probe loaded on the way.
-    """
-    declarations: dict[str, Declaration] = {}
+def _find_missing(probes: Iterable[Probe]) -> dict[str, str]:
+    """Return by module the first part of the name of another package's module that could not be found for it."""
+    own = {probe.module.partition(".")[0] for probe in probes}
+    missing: dict[str, str] = {}
     for probe in probes:
-        declarations |= probe.natives
+        top = (probe.missing or "").partition(".")[0]
+        if top not in {"", *own, *_IGNORED_MODULES}:
+            missing[probe.module] = top
 
-    return declarations
+    return missing
 
 
 # --- a plain import ---------------------------------------------------------------------------------------------------
@@ -134,39 +123,16 @@ def _judge_import(
     name = probe.module
 
     if probe.signal is not None:
-        detail = f"importing {name} dies of {probe.signal}{_describe_stack(probe)}"
+        detail = f"importing {name} dies of {probe.signal}{describe_stack(probe)}"
         yield Finding(code="WF403", detail=detail, where=name)
     elif probe.hang is not None:
-        detail = f"importing {name}: {probe.hang}{_describe_stack(probe)}"
+        detail = f"importing {name}: {probe.hang}{describe_stack(probe)}"
         yield Finding(code="WF404", detail=detail, where=name)
     elif probe.error is not None:
         code = _choose_import_code(probe, top_level, walk_errors, is_part=is_part)
         if code is not None:
             after = "" if probe.after is None else f" (not after {probe.after}, which imports it)"
             yield Finding(code=code, detail=f"importing {name}: {probe.error}{after}", where=name)
-
-
-def _suggest_companion(error: str, name: str, extra_of: Sequence[str]) -> str:
-    """Return the remedy for a package that can be imported after another one only; empty where nothing says so.
-
-    Args:
-        error: the exception, which names the other one if it is an honest one.
-        name: the package.
-        extra_of: packages that name it in one of their extras.
-    """
-    match = _NEEDS_ANOTHER_FIRST.search(error)
-    if match is not None:
-        named = canonicalize_name(match["module"] or match["other_module"])
-        if named != canonicalize_name(name):
-            return f'try `import-after = ["{named}"]` in [packages.{name}], which imports {named} first'
-    if extra_of:
-        other = extra_of[0]
-        return (
-            f"read the exception; {other} has it as an extra: where it works after that alone,"
-            f' `import-after = ["{other}"]` in [packages.{name}] imports {other} first'
-        )
-
-    return ""
 
 
 def _choose_import_code(
@@ -197,37 +163,6 @@ def _choose_import_code(
         return "WF407"
 
     return "WF402"
-
-
-def _suggest_version(error: str) -> str:
-    """Return what to do where pip finds a needed package in the farm's index and no version that fits; else nothing."""
-    found = _NO_VERSION.search(error)
-    if found is None:
-        return ""
-
-    needed, versions = found["needed"], found["versions"]
-    project = re.split(r"[^\w.-]", needed, maxsplit=1)[0]
-    return (
-        f"it needs {needed}, and the farm has {versions}: add one that fits to the matrix, "
-        f'as [packages."{project}==VERSION"] beside the table that is there'
-    )
-
-
-def _describe_stack(ending: Ending) -> str:
-    """Return where a process ended: its innermost native frames and the innermost Python frame; empty without a stack.
-
-    `, in f < g, called from pkg.mod:12`.
-    """
-    if ending.stack is None:
-        return ""
-
-    parts: list[str] = []
-    if ending.stack.native:
-        parts.append("in " + " < ".join(ending.stack.native[:_FRAMES_SHOWN]))
-    if ending.stack.python:
-        parts.append(f"called from {ending.stack.python[0]}")
-
-    return "".join(f", {part}" for part in parts)
 
 
 def _judge_requires_python(load: AbiLoad, metadata: Metadata, name: str) -> Iterator[Finding]:
@@ -354,180 +289,3 @@ def _describe_interpreters(declaration: Declaration) -> str:
     if declaration.interpreters == "no":
         return "says that it supports one interpreter only"
     return "supports only interpreters that share the GIL"
-
-
-# --- stricter conditions ----------------------------------------------------------------------------------------------
-
-
-def _judge_conditions(load: AbiLoad, walk_errors: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield findings from imports under stricter conditions, beyond what a plain import has shown.
-
-    The conditions are -X dev, warnings as errors, eight threads at once, a second import, and subinterpreters.
-    `walk_errors` has by module the error of a plain import; such a module is not reported again.
-    """
-    if load.dev is None:
-        return
-
-    yield from _judge_crash(load.dev, "WF409", "importing under -X dev")
-    if load.dev.signal is not None:
-        return  # memory is damaged: the load job tried no other condition
-
-    yield from _judge_exceptions(load.dev, "WF410", "under -X dev", walk_errors)
-    yield from _judge_warnings(load.dev.warnings)
-
-    if load.strict is not None:
-        yield from _judge_crash(load.strict, "WF412", "importing with warnings as errors")
-        yield from _judge_strict_exceptions(load, load.dev, load.strict, walk_errors)
-
-    if load.threads is not None:
-        yield from _judge_crash(load.threads, "WF413", "importing by eight threads at once")
-        yield from _judge_exceptions(load.threads, "WF414", "by eight threads at once", walk_errors)
-
-    if load.again is not None:
-        again = "again after deletion from sys.modules"
-        yield from _judge_crash(load.again, "WF415", f"importing {again}")
-        yield from _judge_exceptions(load.again, "WF416", again, walk_errors)
-
-    if load.subinterpreters is not None:
-        doing = "importing in a subinterpreter with its own GIL"
-        natives = _native_modules(load.modules)
-        yield from _judge_crash(load.subinterpreters, "WF507", doing)
-        yield from _judge_subinterpreters(load.subinterpreters.lines, natives, walk_errors)
-
-
-def _judge_warnings(warnings: Iterable[EmittedWarning]) -> Iterator[Finding]:
-    """Yield a finding for each warning at import, except that the GIL was enabled, which WF501 and WF502 report."""
-    for warning in warnings:
-        if "global interpreter lock (GIL) has been enabled" in warning.text:
-            continue  # WF501 and WF502 say so
-
-        yield Finding(
-            code="WF411",
-            detail=f"{warning.category}: {warning.text}",
-            where=warning.where or "native code",
-            locations=_locate_warning(warning),
-        )
-
-
-def _locate_warning(warning: EmittedWarning) -> tuple[Location, ...]:
-    """Return the line that a warning came from: `pkg/mod.py:12` -> that location; empty where it names no line."""
-    path, _, line = warning.where.rpartition(":")
-    if not path or not line.isdecimal():
-        return ()
-
-    return (Location(path=path, line=int(line)),)
-
-
-def _judge_strict_exceptions(
-    load: AbiLoad, dev: Condition, strict: Condition, walk_errors: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Yield findings for imports that fail only where warnings are errors.
-
-    Nothing is yielded where the package itself warns (WF411 reports that) or turns the GIL on (then the interpreter
-    warns). Only extension modules are judged, and `pkg._core` only if `pkg` was imported.
-    """
-    turned_gil_on = any(probe.gil is not None and probe.gil.after for probe in load.modules)
-    if dev.warnings or turned_gil_on:
-        return
-
-    # A package that fails as a whole may be failed by another one's warning.
-    counted_modules: set[str] = set()
-    for name in _native_modules(load.modules):
-        is_top_level = "." not in name
-        if is_top_level or name.partition(".")[0] not in strict.errors:
-            counted_modules.add(name)
-
-    yield from _judge_exceptions(
-        strict, "WF412", "with warnings as errors", walk_errors, counted_modules
-    )
-
-
-def _judge_crash(condition: Condition, code: FindingCode, doing: str) -> Iterator[Finding]:
-    """Yield a finding where a process under a condition died of a signal, hung, or did not come to its end by itself.
-
-    The last is WF402, whatever the code of the others. `during` of the condition is what was being imported then.
-    """
-    last_module = condition.during or ""
-    at_module = f", at {last_module}" if last_module else ""
-
-    if condition.signal is not None:
-        detail = f"{doing}{at_module}, dies of {condition.signal}{_describe_stack(condition)}"
-        yield Finding(code=code, detail=detail, where=last_module)
-    elif condition.hang is not None:
-        detail = f"{doing}{at_module}: {condition.hang}{_describe_stack(condition)}"
-        yield Finding(code=code, detail=detail, where=last_module)
-    elif condition.fault is not None:
-        # Whatever else the process said, it is not known who said it.
-        detail = f"{doing}{at_module}: {condition.fault}"
-        yield Finding(code="WF402", detail=detail, where=last_module)
-
-
-def _judge_exceptions(
-    condition: Condition,
-    code: FindingCode,
-    when: str,
-    walk_errors: Mapping[str, str],
-    counted_modules: set[str] | None = None,
-) -> Iterator[Finding]:
-    """Yield a finding for each different exception that a condition raises and a plain import of the module does not.
-
-    Args:
-        condition: facts of it.
-        code: of the finding.
-        when: the condition in words.
-        walk_errors: by module the error of a plain import of all modules in one process.
-        counted_modules: modules whose errors are reported; None for all.
-    """
-    # A fault of the whole package raises the same exception in each of its modules: that is one finding.
-    modules_by_error: dict[str, list[str]] = {}
-    for module, error in condition.errors.items():
-        fails_plainly = module in walk_errors
-        is_counted = counted_modules is None or module in counted_modules
-        if is_counted and not fails_plainly:
-            modules_by_error.setdefault(error, []).append(module)
-
-    for error, modules in modules_by_error.items():
-        first, *others = modules
-        more_clause = f" ({len(others)} more of its modules alike)" if others else ""
-        yield Finding(
-            code=code, detail=f"importing {first} {when}: {error}{more_clause}", where=first
-        )
-
-
-def _judge_subinterpreters(
-    lines: Iterable[ImportLine], natives: Mapping[str, Declaration], walk_errors: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Yield a finding for each module that fails to import in a subinterpreter with its own GIL.
-
-    The finding names the extension module whose loading raised, or the imported module where that is not known. Skipped
-    are failures that a plain import shows too, failures in modules of other packages, and failures of modules that
-    declare no support for such subinterpreters.
-    """
-    seen: set[str] = set()
-    for line in lines:
-        where = line.failed or line.module
-        # An extension module that no plain import recorded belongs to another package.
-        is_foreign = line.failed is not None and line.failed not in natives
-        fails_plainly = line.module in walk_errors  # a plain import has shown the error already
-        is_known = fails_plainly or where in seen or _is_refusal(line, natives)
-        if is_foreign or is_known:
-            continue
-
-        seen.add(where)
-        ordinal = "a" if line.round == 1 else "the second"
-        detail = (
-            f"importing {line.module} in {ordinal} subinterpreter with its own GIL: {line.error}"
-        )
-        yield Finding(code="WF506", detail=detail, where=where)
-
-
-def _is_refusal(line: ImportLine, natives: Mapping[str, Declaration]) -> bool:
-    """Return whether an import failed because a native module declares no support for an own GIL (WF504, WF505).
-
-    A package that imports such a module fails too, perhaps with a message of its own.
-    """
-    if "does not support loading in subinterpreters" in (line.error or ""):
-        return True
-
-    culprit = natives.get(line.failed or "")
-    return culprit is not None and culprit.interpreters != "own-gil"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from builder.distributions.tags import floor_name, is_pure_wheel
 from builder.judge.bases import judge_bases
 from builder.judge.findings import Finding
+from builder.judge.package_evidence import PackageFacts
 from builder.judge.speed import judge_speed
 from builder.judge.stages import (
-    PackageFacts,
     judge_audits,
     judge_builds,
     judge_held,
@@ -26,7 +26,7 @@ from builder.judge.threads import (
     judge_gil_state,
     measure_coverage,
 )
-from builder.untrusted.package_names import project_of
+from builder.untrusted.package_names import project_of, table_key
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi
     from builder.evidence.build import Origin
     from builder.judge.bases import BaseOutcome
+    from builder.judge.package_evidence import PackageEvidence
     from builder.judge.speed import Speed
-    from builder.judge.stages import PackageEvidence
     from builder.sources import Fault, Source
 
 
@@ -189,6 +189,9 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
     loaded_on = loaded_bases(facts, abi.name)
     needs_threads = abi.free_threaded and not is_pure
     verdict = _choose_verdict(findings, coverage, needs_threads=needs_threads)
+    if source.pure_wheel and not is_pure and _may_be_replaced(verdict):
+        pure_finding = _offer_pure(source, abi)
+        findings += (pure_finding.assign_to(source.name, source.version, abi.name),)
 
     return Judgement(
         abi=abi.name,
@@ -277,6 +280,24 @@ def _judge_purity(wheels: Iterable[Wheel]) -> Iterator[Finding]:
     for wheel in wheels:
         detail = f"{wheel.filename} has no native code: an interpreter that it serves runs the package's Python"
         yield Finding(code="WF224", detail=detail, where=wheel.filename, bases=(wheel.base,))
+
+
+def _may_be_replaced(verdict: Verdict) -> bool:
+    """Return whether an ABI lacks a wheel without a fault, or that leaves the GIL off."""
+    return verdict.is_fault or verdict is Verdict.GIL_REQUIRED
+
+
+def _offer_pure(source: Source, abi: Abi) -> Finding:
+    """Return the finding that upstream has a wheel without native code of a release whose native one is at fault."""
+    return Finding(
+        code="WF227",
+        detail=f"upstream has {source.pure_wheel} of this release, which has no native code",
+        where=source.pure_wheel,
+        remedy=(
+            f'try `pure = ["{abi.name}"]` in [packages.{table_key(source.name)}]: it is judged then,'
+            " and served if it imports; it may be many times slower"
+        ),
+    )
 
 
 def _forbids_good_verdict(finding: Finding) -> bool:

@@ -68,6 +68,12 @@ def take_upstream(name: str) -> WayOut:
     return WayOut(text=text, is_known=True)
 
 
+def leave_pure(name: str, abi: Abi) -> WayOut:
+    """Return the way out of asking for a wheel without native code where upstream has none of the release."""
+    text = f"leave {abi.name} out of `pure` in [packages.{table_key(name)}]: then it gets a wheel as the other ABIs do"
+    return WayOut(text=text)
+
+
 def find_ways_to_wheel(
     source: Source, abi: Abi, past: PastBuild | None, audited: Iterable[WheelFacts]
 ) -> tuple[WayOut, ...]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from builder.config.effort import Effort
     from builder.config.matrix import Matrix, Package
     from builder.jobs.job import Job
-    from builder.sources import Source
+    from builder.sources import Source, UpstreamWheel
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
 
@@ -248,7 +248,8 @@ class _Planner:
         for name, source in self.sources.items():
             requires = self._own(source.needs)
             for built_on in self.matrix.build_on:
-                compared = source.wheels if source.is_built else ()
+                package = self.matrix.packages.get(name, self.default)
+                compared = _find_native(source, package) if source.is_built else ()
                 yield Audit(name=name, base=built_on, upstream=compared)
                 yield Remedy(name=name, base=self.catalog.bases[built_on])
                 for base in self.matrix.bases:
@@ -334,7 +335,9 @@ class _Planner:
             memory_bytes=package.memory,
             requires=self._own(source.builds_with),
             is_pure=source.is_pure,
-            upstream=source.wheels,
+            pure=tuple(wheel for wheel in source.wheels if wheel.abi in package.pure),
+            lacking=tuple(lack for lack in source.lacking if lack[0] in package.pure),
+            upstream=_find_native(source, package),
             build_tag=package.build_tag or "",
         )
 
@@ -425,6 +428,11 @@ class _Planner:
     def _own(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return those of some packages that the farm builds itself; the others come from the index."""
         return tuple(name for name in names if name in self.sources)
+
+
+def _find_native(source: Source, package: Package) -> tuple[UpstreamWheel, ...]:
+    """Return upstream's wheels of a release but for those that the matrix takes because they have no native code."""
+    return tuple(wheel for wheel in source.wheels if wheel.abi not in package.pure)
 
 
 def _upstream_job(package: Package, source: Source, base: str) -> Upstream:

@@ -73,6 +73,7 @@ class Source:
         circle: packages each of which needs the next to be built, itself first and last, if so.
         held: what newer release the cool-down holds back, and until when; empty where it holds none.
         is_pure: its sdist shows no native code, so that a wheel for every Python is a right outcome of its build.
+        pure_wheel: upstream's wheel without native code of a release that has native ones as well; empty without one.
         doubt: why only the build can tell whether there is native code, where that is so.
     """
 
@@ -95,6 +96,7 @@ class Source:
     circle: tuple[str, ...] = ()
     held: str = ""
     is_pure: bool = False
+    pure_wheel: str = ""
     doubt: str = ""
     take_from: From = "sdist"
     wheels: tuple[UpstreamWheel, ...] = ()

@@ -32,7 +32,7 @@ def resolution_key(
         for name, package in matrix.packages.items()
         if package.patches
     }
-    return digest("sources 8", asked, wheels, patches, list(names), list(urls), str(python))
+    return digest("sources 9", asked, wheels, patches, list(names), list(urls), str(python))
 
 
 def make_record(sources: Sources) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.config import catalog
+from builder.config.matrix import Package
 from builder.distributions.metadata import NotADistributionError, wheel_metadata
 from builder.sources.hashes import HashMismatchError, check_hash, explain_hash
 from builder.sources.kind import Kind, classify_release, classify_sdist
@@ -15,7 +16,7 @@ from builder.untrusted.names import parse_wheel_name
 from builder.untrusted.package_names import project_of, table_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from packaging.version import Version
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from builder.sources.index_file import IndexFile
     from builder.sources.releases import Release
     from builder.store.store import Store
+
+
+_NO_PURE_WHEEL = "it has no wheel without native code, for which `pure` asks"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +88,8 @@ class ReleaseFiles:
                 remedy = self._suggest_wheels(name, release)
                 return Fault(name=name, code="WF102", detail=f"{detail}{remedy}", version=version)
 
-            files = self._take_files(release, take_from, hashes)
+            package = self._matrix.packages.get(name, Package())
+            files = self._take_files(release, take_from, hashes, package.pure)
         except HashMismatchError as error:
             return Fault(name=name, code="WF103", detail=str(error), version=version)
 
@@ -105,13 +110,16 @@ class ReleaseFiles:
             kind="index",
             filename=files.sdist,
             sha256=files.sdist_sha256,
-            requires=self._read_requires(project, release, files.wheels),
+            requires=self._read_requires(
+                project, release, files.wheels if take_from != "sdist" else ()
+            ),
             needed_by=needed_by,
             take_from=take_from,
             wheels=files.wheels,
             lacking=files.lacking,
             offers=self._find_offers(name, release, releases if files.lacking else ()),
             is_pure=is_pure,
+            pure_wheel="" if package.patches else self._find_pure_wheel(release, hashes),
             doubt=doubt,
         )
 
@@ -181,9 +189,23 @@ class ReleaseFiles:
 
         return self._index.requirements(project, release)
 
-    def _take_files(self, release: Release, take_from: From, hashes: tuple[str, ...]) -> _Files:
+    def _find_pure_wheel(self, release: Release, hashes: tuple[str, ...]) -> str:
+        """Return the wheel without native code that `pure` would take of a release with native ones; else nothing."""
+        if release.is_pure:
+            return ""
+
+        bases = [catalog.load().bases[base] for base in self._matrix.bases]
+        abi = self._matrix.abis[0]  # such a wheel serves all
+        wheel = choose_wheel(release, abi, bases, self._python, hashes, only_pure=True)
+        is_allowed = not hashes or (wheel is not None and wheel.digests.get("sha256") in hashes)
+        return parse_wheel_name(wheel.filename) if wheel is not None and is_allowed else ""
+
+    def _take_files(
+        self, release: Release, take_from: From, hashes: tuple[str, ...], pure_abis: Sequence[str]
+    ) -> _Files:
         """Bring what a package's wheels are made of into the store: the sdist, and upstream's wheels if asked for.
 
+        For `pure_abis` that is the one without native code, also where the sdist is built for the others.
         Where upstream's wheels are asked for, an sdist that has another hash than the matrix wants is left out, and no
         mistake: lock files often have the hashes of wheels alone.
 
@@ -200,16 +222,21 @@ class ReleaseFiles:
 
         wheels: list[UpstreamWheel] = []
         lacking: list[tuple[str, str]] = []
-        if take_from != "sdist":
-            bases = [catalog.load().bases[base] for base in self._matrix.bases]
-            for abi in self._matrix.abis:
-                wheel = choose_wheel(release, abi, bases, self._python, hashes)
-                if wheel is None:
-                    lacking.append((abi, explain_lack(release, abi, bases, self._python)))
-                else:
-                    wheels.append(self._take_wheel(abi, wheel, hashes))
+        bases = [catalog.load().bases[base] for base in self._matrix.bases]
+        for abi in self._matrix.abis:
+            only_pure = abi in pure_abis
+            if take_from == "sdist" and not only_pure:
+                continue
 
-        if mismatch and not wheels:
+            wheel = choose_wheel(release, abi, bases, self._python, hashes, only_pure=only_pure)
+            if wheel is not None:
+                wheels.append(self._take_wheel(abi, wheel, hashes))
+            elif only_pure:
+                lacking.append((abi, _NO_PURE_WHEEL))
+            else:
+                lacking.append((abi, explain_lack(release, abi, bases, self._python)))
+
+        if mismatch and (take_from == "sdist" or not wheels):
             raise HashMismatchError(mismatch)
         return _Files(
             sdist=sdist,

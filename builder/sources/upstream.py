@@ -40,6 +40,8 @@ def choose_wheel(
     bases: Iterable[Base],
     python: Version,
     hashes: Collection[str] = (),
+    *,
+    only_pure: bool = False,
 ) -> IndexFile | None:
     """Return the wheel of a release that an installer takes for an ABI, or None where it takes none.
 
@@ -53,8 +55,11 @@ def choose_wheel(
         python: the interpreter's version.
         hashes: sha256 of the files that may be taken; empty for any. Where no usable wheel has one of them, the choice
             is made without, as pip's is: the hash of the file is then found to be wrong.
+        only_pure: whether it must be without native code, i.e. for any platform.
     """
     usable = _find_usable(release, python)
+    if only_pure:
+        usable = [wheel for wheel in usable if is_pure_wheel(wheel.filename)]
     allowed = [wheel for wheel in usable if (wheel.digests or {}).get("sha256") in hashes]
 
     for base in sorted(bases, key=lambda base: base.glibc_version):

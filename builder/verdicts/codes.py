@@ -46,6 +46,7 @@ FindingCode: TypeAlias = Literal[
     "WF224",  # pure-Python wheel of a native package
     "WF225",  # crate that the build cannot have
     "WF226",  # native code not known before the build
+    "WF227",  # wheel without native code
     "WF301",  # extension module for another ABI
     "WF302",  # platform tag older than the code
     "WF303",  # failed audit tool

@@ -36,6 +36,13 @@ smoke = ["python -c 'import sys; sys.exit(\\"out of stock\\")'"]
 
 [applications.vague]
 lock = "vague.txt"
+
+[applications.planting]
+lock = "planting.txt"
+smoke = [
+    "(setsid sh -c 'while :; do touch /tmp/tmp*/planted; sleep 0.1; done' >/dev/null 2>&1 &); touch $HOME/kept",
+    "sleep 1; test -z \\"$(ls -A $HOME)\\"",
+]
 """
 
 
@@ -49,6 +56,7 @@ def shop(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop
     (shop.root / "shop.txt").write_text("pebble==1.0\nsaffron==1.0\n")
     (shop.root / "mine.txt").write_text("pebble==1.0\nquarry==1.0\n")
     (shop.root / "vague.txt").write_text("pebble\n")
+    (shop.root / "planting.txt").write_text("pebble==1.0\n")
     ended = shop.run()
     assert ended.returncode == ExitCode.FAULTS, ended.stdout + ended.stderr
     return shop
@@ -90,6 +98,13 @@ def test_a_command_that_fails_blocks_with_what_it_printed(
     answers: dict[tuple[str, str], dict[str, Any]],
 ):
     assert "ended with exit code 1: out of stock" in answers["careless", "cp314"]["reason"]
+
+
+def test_a_command_finds_nothing_of_another_one_in_its_home(
+    answers: dict[tuple[str, str], dict[str, Any]],
+):
+    """Not even of one that left a process which writes wherever it can."""
+    assert answers["planting", "cp314"]["verdict"] == "ready", answers["planting", "cp314"]
 
 
 def test_a_lock_that_leaves_a_release_open_blocks_its_application_alone(

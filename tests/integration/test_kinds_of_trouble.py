@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,17 @@ sdist = "late-1.0.tar.gz"
 import-after = ["early"]
 [packages.latealone]
 sdist = "latealone-1.0.tar.gz"
+[packages.aftermath]
+sdist = "aftermath-1.0.tar.gz"
+import-after = ["early"]
+[packages.unsaid]
+sdist = "unsaid-1.0.tar.gz"
+[packages.mended]
+sdist = "mended-1.0.tar.gz"
+import-after = ["early"]
+[applications.sequence]
+lock = "sequence.txt"
+bases = ["debian-12"]
 """
 )
 
@@ -92,12 +104,12 @@ LATE = (
 )
 
 
-def make_late(name: str) -> dict[str, str]:
-    """Return a package that can be imported after another one only."""
+def make_late(name: str, start: str = LATE) -> dict[str, str]:
+    """Return a package that can be imported after another one only, or beside it, as its first lines say."""
     return {
         "setup.py": setup(f'"{name}._core", ["m.c"]', f', packages=["{name}"]'),
         "m.c": module("_core"),
-        f"{name}/__init__.py": LATE.format(name),
+        f"{name}/__init__.py": start.format(name),
     }
 
 
@@ -170,6 +182,9 @@ PACKAGES: dict[str, dict[str, str]] = {
     "early": {"setup.py": setup('"early", ["m.c"]'), "m.c": module("early")},
     "late": make_late("late"),
     "latealone": make_late("latealone"),
+    "aftermath": make_late("aftermath"),
+    "unsaid": make_late("unsaid", "import early\n"),
+    "mended": make_late("mended", "import early\n"),
     "talkative": {
         "setup.py": setup('"talkative", ["m.c"]', before=TALK),
         "m.c": module("talkative"),
@@ -201,6 +216,7 @@ def done(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Workshop
     shop.write(MATRIX)
     for name, files in PACKAGES.items():
         write_sdist(name, files, shop.root)
+    (shop.root / "sequence.txt").write_text("aftermath==1.0\nearly==1.0\n")
     ended = shop.run()
     assert (shop.wheelhouse / "verdicts.json").exists(), ended.stdout + ended.stderr
     return shop
@@ -227,6 +243,9 @@ def codes(abi: Mapping[str, Any]) -> set[str]:
         ("early", "compatible", "unproven", set()),
         ("late", "compatible", "unproven", set()),
         ("latealone", "import-failure", "import-failure", {"WF402"}),
+        ("aftermath", "compatible", "unproven", set()),
+        ("unsaid", "import-failure", "import-failure", {"WF402"}),
+        ("mended", "compatible", "unproven", set()),
     ],
 )
 def test_each_kind_has_the_right_outcome(
@@ -250,6 +269,19 @@ def test_a_package_that_asks_for_another_one_first_is_told_the_key(done: Worksho
     assert 'import-after = ["early"]' in finding["remedy"]
     late = done.verdicts()["late"]["abis"]["cp314"]
     assert late["reason"].endswith("after early")
+
+
+def test_an_application_imports_first_what_has_to_be_imported_first(done: Workshop):
+    """By name, `aftermath` would be imported before `early`."""
+    document = json.loads((done.wheelhouse / "verdicts.json").read_text())
+    parts = {part["abi"]: part for part in document["applications"]}
+    assert parts["cp314"]["verdict"] == "ready", parts["cp314"]
+    assert parts["cp314t"]["verdict"] == "ready with risks", parts["cp314t"]
+
+
+def test_a_package_that_does_not_say_what_it_imports_is_told_the_key_that_mends_it(done: Workshop):
+    (finding, *_) = done.verdicts()["unsaid"]["abis"]["cp314"]["findings"]
+    assert 'import-after = ["early"]` in [packages.unsaid]: early brings early' in finding["remedy"]
 
 
 def test_the_log_of_a_build_that_prints_more_than_fits_is_cut(done: Workshop):

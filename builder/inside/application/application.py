@@ -3,9 +3,10 @@
 Usage: python -m inside.application REQUEST.json OUTPUT.json
 
 The request has `python`, the interpreter; `index`, the address of a package index; `requirements`, the text of a
-requirements file in which every line has its hashes; `variables`, the environment of the application; `project`, the
-folder that commands are run in; `smoke`, commands; `tests`, a command or null; and `threads`, how many threads run the
-tests (0 for no such thing).
+requirements file in which every line has its hashes; `after`, by distribution those that have to be imported before it;
+`variables`, the environment of the application; `project`, the folder that commands are run in; `smoke`, commands, each
+for `smoke_s` seconds at most; `tests`, a command or null, for `tests_s` seconds at most; and `threads`, how many
+threads run the tests (0 for no such thing).
 
 What the lock names is installed into a virtual environment, exactly that and nothing else. All of it is imported in one
 process, as a service does that runs for long, and the GIL is looked at in the end. Then the commands are run, each as a
@@ -21,10 +22,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..load.distribution import find_modules, list_distributions
+from ..load.distribution import find_modules
 from ..load.install import compile_packages, describe_refusal, run_as
 from ..load.probe_process import compile_programs, run_probe
 from ..supervise.accounts import supervise, take_account
+from ..supervise.distributions import list_distributions
 from ..supervise.folders import make_folder, open_folder, seal_folder
 from ..supervise.process import choose_variables, run_to_end
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from ..supervise.accounts import Account
 
 _INSTALL_TIMEOUT_S = 600  # not measured: for some hundred wheels on a busy machine
-_SMOKE_TIMEOUT_S = 120
-_TESTS_TIMEOUT_S = 900
 _OUTPUT_CHARACTERS = 4000  # of what a command printed, its end
 
 _OPTIONS = (
@@ -62,7 +62,7 @@ def examine(request: dict[str, Any]) -> dict[str, Any]:
             "unmet": _find_unmet(request["python"], environment),
             "imports": import_everything(request, environment),
             "smoke": [
-                run_command(command, request, environment, _SMOKE_TIMEOUT_S)
+                run_command(command, request, environment, request["smoke_s"])
                 for command in request["smoke"]
             ],
             "tests": _run_tests(request, environment),
@@ -126,11 +126,12 @@ def import_everything(request: dict[str, Any], environment: Path) -> dict[str, A
     tops: dict[str, str] = {}
     natives: list[str] = []
     for name, distribution in list_distributions(str(site)):
-        own_tops, own_natives = find_modules(distribution)
-        tops |= dict.fromkeys(own_tops, name)
-        natives += own_natives
+        modules = find_modules(distribution)
+        tops |= dict.fromkeys(modules.tops, name)
+        natives += modules.natives
 
-    asked = {"site": str(site), "tops": sorted(tops), "natives": natives}
+    in_order = order_modules(tops, request["after"])
+    asked = {"site": str(site), "tops": in_order, "natives": natives}
     # Not the environment's own interpreter: `.pth` files of packages would run before the probe does.
     answer = run_probe(
         request["python"],
@@ -147,6 +148,45 @@ def import_everything(request: dict[str, Any], environment: Path) -> dict[str, A
         line["distribution"] = tops.get(line["module"], "")
 
     return {"modules": len(lines), "failed": failed, **end, **answer}
+
+
+def order_modules(tops: dict[str, str], after: dict[str, list[str]]) -> list[str]:
+    """Return top-level modules by name, but each after those of the distributions that have to be imported before it.
+
+    Args:
+        tops: the modules, each with its distribution.
+        after: by distribution those that have to be imported before it. One that is not installed is passed over: what
+            needs it then shows that itself.
+    """
+    modules: dict[str, list[str]] = {}
+    for module, name in sorted(tops.items()):
+        modules.setdefault(name, []).append(module)
+
+    ordered: dict[str, None] = {}
+    for module, name in sorted(tops.items()):
+        for earlier in _list_earlier(name, after, {name}):
+            ordered.update(dict.fromkeys(modules.get(earlier, ())))
+        ordered[module] = None
+
+    return list(ordered)
+
+
+def _list_earlier(name: str, after: dict[str, list[str]], passed: set[str]) -> list[str]:
+    """Return the distributions to import before one, in their order.
+
+    Args:
+        name: the distribution.
+        after: by distribution those that have to be imported before it.
+        passed: distributions that are on the list already, or wait for this one: where two are each to be first, one
+            of them is not.
+    """
+    earlier: list[str] = []
+    for companion in after.get(name, ()):
+        if companion not in passed:
+            passed.add(companion)
+            earlier += [*_list_earlier(companion, after, passed), companion]
+
+    return earlier
 
 
 def _find_site(environment: Path) -> Path:
@@ -206,7 +246,7 @@ def _run_tests(request: dict[str, Any], environment: Path) -> dict[str, Any] | N
     if request["threads"]:
         options += f" --parallel-threads={request['threads']}"
     return run_command(
-        request["tests"], request, environment, _TESTS_TIMEOUT_S, PYTEST_ADDOPTS=options.strip()
+        request["tests"], request, environment, request["tests_s"], PYTEST_ADDOPTS=options.strip()
     )
 
 

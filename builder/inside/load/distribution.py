@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
-from importlib.metadata import Distribution, PackagePath, PathDistribution
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackagePath
 from pathlib import Path
 from typing import Any
 
+from ..supervise.distributions import list_files
 from ..supervise.folders import read_file
 
 _MOST_BYTES = 1 << 30  # of a file that is read
@@ -30,47 +31,10 @@ _MODULE_NAME = re.compile(r"[A-Za-z0-9_-]+|\w+")
 
 _GIL_SETTER = b"PyUnstable_Module_SetGIL"
 _CFFI = b"_cffi_backend"
+_GIL_MARKS = (_GIL_SETTER, _CFFI)
+"""What the file of an extension module has that can leave the GIL off; see `find_gil_setters`."""
+
 _FREE_THREADING = "Programming Language :: Python :: Free Threading"
-
-
-def find_distribution(site: str, requirement: str) -> Distribution | None:
-    """Return the distribution that was installed for a requirement; None where there is not exactly one of that name.
-
-    Args:
-        site: the folder that it is installed in.
-        requirement: `NAME==VERSION`, or the name alone.
-    """
-    wanted = _normalize(requirement.partition("==")[0])
-    found = [distribution for name, distribution in list_distributions(site) if name == wanted]
-    return found[0] if len(found) == 1 else None
-
-
-def list_distributions(site: str) -> list[tuple[str, Distribution]]:
-    """Return (canonical name, distribution) of what was installed into a folder, sorted.
-
-    Folders such as `foo.egg-info`, which any wheel may bring, are none that was installed.
-    """
-    installed: list[tuple[str, Distribution]] = []
-    for folder in sorted(Path(site).glob("*.dist-info")):
-        name, _, _ = folder.name.removesuffix(".dist-info").rpartition("-")
-        installed.append((_normalize(name), PathDistribution(folder)))
-
-    return installed
-
-
-def _normalize(name: str) -> str:
-    """Return a name in its canonical form (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def list_files(distribution: Distribution) -> list[PackagePath]:
-    """Return the files of a distribution by its RECORD, but for what names no file; none where that is unreadable."""
-    try:
-        files = distribution.files or []
-    except (ValueError, KeyError, csv.Error):  # a package may write what it likes
-        return []
-
-    return [file for file in files if file.parts]
 
 
 def _read(path: Path) -> bytes:
@@ -100,7 +64,37 @@ def read_metadata(distribution: Distribution, *, is_python_ignored: bool) -> dic
     }
 
 
-def find_gil_setters(distribution: Distribution, site: str) -> list[str]:
+@dataclass(frozen=True)
+class NativeModule:
+    """An extension module of a distribution.
+
+    Attributes:
+        name: by which it is imported.
+        marks: which of `_GIL_MARKS` its file has.
+    """
+
+    name: str
+    marks: set[bytes]
+
+
+@dataclass(frozen=True)
+class Modules:
+    """The modules that a distribution brought.
+
+    Attributes:
+        tops: the top-level modules: name -> whether the module itself is native. Of a namespace package (PEP 420),
+            which has no module of its own, it is each package in it: `google/protobuf/__init__.py` ->
+            `google.protobuf`.
+        natives: the extension modules, sorted: `.so` files that `import` loads.
+        marks: by extension module, which of `_GIL_MARKS` its file has.
+    """
+
+    tops: dict[str, bool]
+    natives: list[str]
+    marks: dict[str, set[bytes]]
+
+
+def find_gil_setters(modules: Modules, site: str) -> list[str]:
     """Return the extension modules of a distribution that name the function with which they can leave the GIL off.
 
     It is read from their files, whatever they do when they are loaded. `PyUnstable_Module_SetGIL` is how a module of
@@ -108,44 +102,32 @@ def find_gil_setters(distribution: Distribution, site: str) -> list[str]:
     `_cffi_backend`: one that names it counts as well where that names the function.
 
     Args:
-        distribution: the installed distribution.
-        site: the folder that it is installed in, with what it depends on.
+        modules: of the distribution.
+        site: the folder it is installed in, with what it depends on.
     """
-    marks = [_GIL_SETTER]
+    wanted = {_GIL_SETTER}
     for library in Path(site).glob(f"{_CFFI.decode()}.*.so"):
         if _GIL_SETTER in _read(library):
-            marks.append(_CFFI)
+            wanted.add(_CFFI)
 
-    setters: list[str] = []
-    for file in list_files(distribution):
-        module = _name_native_module(file)
-        if module is None:
-            continue
-        content = _read(Path(str(file.locate())))
-        if any(mark in content for mark in marks):
-            setters.append(module)
-
-    return sorted(setters)
+    return sorted(name for name, marks in modules.marks.items() if marks & wanted)
 
 
-def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]]:
-    """Return (top-level modules, native modules) of a distribution, by the list of its installed files.
+def find_modules(distribution: Distribution) -> Modules:
+    """Return the modules of a distribution, by the list of its installed files; each native one is read once.
 
-    A native module is an extension module: a `.so` file that `import` loads. The top-level modules are a mapping: name
-    -> whether the module itself is native. `a/__init__.py` and `a/b.abi3.so` -> `({"a": False}, ["a.b"])`. Of a
-    namespace package (PEP 420), which has no module of its own, it is each package in it: `google/protobuf/__init__.py`
-    -> `google.protobuf`. Shared libraries (`libx.so`), and files that are no module by their name, are left out.
+    `a/__init__.py` and `a/b.abi3.so` -> `{"a": False}` and `["a.b"]`. Shared libraries (`libx.so`), and files that are
+    no module by their name, are left out.
     """
     top_modules: dict[str, bool] = {}
-    native_modules: set[str] = set()
     packages: set[tuple[str, ...]] = set()
+    files = list_files(distribution)
+    natives = _read_natives(files)
 
-    for file in list_files(distribution):
-        native_module = _name_native_module(file)
-        if native_module is not None:
-            native_modules.add(native_module)
-            if len(file.parts) == 1:
-                top_modules[native_module] = True
+    for file in files:
+        native = natives.get(file)
+        if native is not None and len(file.parts) == 1:
+            top_modules[native.name] = True
 
         if not _is_code(file.parts[0]):
             continue
@@ -157,16 +139,17 @@ def find_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]
         elif stem == "__init__" and len(file.parts) > 1 and is_code:
             packages.add(file.parts[:-1])
             if len(file.parts) == _FILE_OF_TOP_PACKAGE:
-                top_modules[file.parts[0]] = native_module is not None
+                top_modules[file.parts[0]] = native is not None
 
     for package in _find_outermost(packages):
         top_modules.setdefault(".".join(package), False)
 
     # Native modules of a namespace package have no module of the distribution above them.
-    for name in native_modules:
+    marks = {native.name: native.marks for native in natives.values()}
+    for name in marks:
         top_modules.setdefault(top_of(name), False)
 
-    return dict(sorted(top_modules.items())), sorted(native_modules)
+    return Modules(tops=dict(sorted(top_modules.items())), natives=sorted(marks), marks=marks)
 
 
 def _find_outermost(packages: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
@@ -179,7 +162,7 @@ def _find_outermost(packages: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]
 
 
 def _name_native_module(file: PackagePath) -> str | None:
-    """Return the name by which a file of a distribution is imported as an extension module; None where it is none.
+    """Return the name by which a file is imported if it is an extension module; None where it is named like none.
 
     The name of the module itself need be no identifier, as those are not that mypyc makes of a hash.
     """
@@ -194,19 +177,31 @@ def _name_native_module(file: PackagePath) -> str | None:
         return None
 
     is_plain_library = stem.startswith("lib") and suffix == "so"
-    if is_plain_library or _is_foreign_library(Path(str(file.locate()))):
+    if is_plain_library:
         return None
 
     return ".".join(folders if stem == "__init__" else (*folders, stem))
 
 
-def _is_foreign_library(path: Path) -> bool:
-    """Return whether a native file has nothing of an extension module but its suffix: ctypes loads it, or cffi.
+def _read_natives(files: list[PackagePath]) -> dict[PackagePath, NativeModule]:
+    """Return those of a distribution's files that are extension modules; each file that is named like one is read once.
 
-    setuptools gives libraries that are made as an `Extension` the suffix of one.
+    Left out are native files that have nothing of an extension module but the suffix, which setuptools gives to
+    libraries that are made as an `Extension`: ctypes loads them, or cffi.
     """
-    content = _read(path)
-    return content.startswith(_ELF) and not any(mark in content for mark in _MODULE_MARKS)
+    natives: dict[PackagePath, NativeModule] = {}
+    for file in files:
+        name = _name_native_module(file)
+        if name is None:
+            continue
+
+        content = _read(Path(str(file.locate())))
+        is_module = any(mark in content for mark in _MODULE_MARKS)
+        if is_module or not content.startswith(_ELF):
+            marks = {mark for mark in _GIL_MARKS if mark in content}
+            natives[file] = NativeModule(name=name, marks=marks)
+
+    return natives
 
 
 def _is_shared_object(suffix: str) -> bool:

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise, take_account
+from ..supervise.distributions import find_distribution
 from ..supervise.folders import make_folder, open_folder, seal_folder
-from .distribution import find_distribution, find_gil_setters, find_modules, read_metadata
+from .distribution import find_gil_setters, find_modules, read_metadata
 from .imports import import_modules
 from .install import install
 from .probe_process import compile_programs
@@ -86,8 +87,8 @@ def import_requirement(item: dict[str, Any], site: str, installed: Installed) ->
         )
         return {"install": error, "modules": []}
 
-    tops, natives = find_modules(distribution)
-    request = {"site": site, "tops": [*tops], "natives": natives}
+    modules = find_modules(distribution)
+    request = {"site": site, "tops": [*modules.tops], "natives": modules.natives}
     if "after" in item:
         request["after"] = list_companions(item["after"], site)
 
@@ -95,9 +96,9 @@ def import_requirement(item: dict[str, Any], site: str, installed: Installed) ->
         "install": None,
         "python_version": read_python_version(item["python"]),
         "metadata": read_metadata(distribution, is_python_ignored=installed.is_python_ignored),
-        "sets_gil": find_gil_setters(distribution, site),
+        "sets_gil": find_gil_setters(modules, site),
     }
-    return facts | import_modules(item["python"], request, tops)
+    return facts | import_modules(item["python"], request, modules.tops)
 
 
 def list_companions(names: list[str], site: str) -> list[str]:
@@ -106,7 +107,7 @@ def list_companions(names: list[str], site: str) -> list[str]:
     for name in names:
         distribution = find_distribution(site, name)
         if distribution is not None:
-            modules += find_modules(distribution)[0]
+            modules += find_modules(distribution).tops
 
     return modules
 

@@ -173,7 +173,14 @@ def exercise_plan(
     print_events(event for event in seen if event["what"] != "wrong")
 
     deadline = time.monotonic() + _PROVING_SHARE * effort["plain_s"]
-    prover = Prover(plain, prelude, native, rounds=_PROVED_ROUNDS, deadline=deadline)
+    prover = Prover(
+        plain,
+        prelude,
+        native,
+        rounds=_PROVED_ROUNDS,
+        deadline=deadline,
+        companions=installing.list_companions(request, plain.site),
+    )
     harms: list[Event] = []
     proved_causes: set[str] = set()
     for number, event in enumerate(seen[:_MOST_LISTED]):

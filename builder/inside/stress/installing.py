@@ -1,11 +1,12 @@
 """Install wheels from a folder, without a network, and say which modules they brought."""
 
 import os
-from importlib.metadata import PackagePath, distributions
+from importlib.metadata import PackagePath
 from pathlib import Path, PurePath
 from typing import Any
 
 from ..supervise.accounts import Account, take_account
+from ..supervise.distributions import find_distribution, list_files
 from ..supervise.folders import make_folder, open_folder, seal_folder
 from ..supervise.process import choose_variables, run_to_end
 
@@ -135,7 +136,7 @@ def find_modules(name: str, site: str) -> tuple[list[str], set[str]]:
     """Return the import names of a distribution's modules, sorted, and the file names of its extension modules (.so).
 
     The file names include those of shared libraries (.so) in the package: they have frames in stacks as well. Tests
-    are skipped.
+    are skipped. Both are empty where there is not exactly one distribution of that name.
 
     Args:
         name: the distribution's name.
@@ -143,8 +144,8 @@ def find_modules(name: str, site: str) -> tuple[list[str], set[str]]:
     """
     import_names: set[str] = set()
     extension_modules: set[str] = set()
-    distribution = next(iter(distributions(name=name, path=[site])))
-    for file in distribution.files or ():
+    distribution = find_distribution(site, name)
+    for file in [] if distribution is None else list_files(distribution):
         if not _is_code(file):
             continue
 

@@ -2,8 +2,10 @@
 
 import struct
 from collections.abc import Iterator
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, PackagePath
 from pathlib import Path, PurePath
+
+from ..supervise.distributions import find_distribution, list_files
 
 _ENTRY_POINTS = b"__tsan_"
 """Beginning of the names of the sanitizer's functions: every object that is compiled with `-fsanitize=thread` imports
@@ -52,8 +54,8 @@ def find_unwatched(name: str, site: str, race_site: str) -> dict[str, str]:
         site: where the wheel that is judged is installed.
         race_site: where it is installed as it was compiled for the race detector.
     """
-    judged_modules = set(_find_modules(_get_distribution(name, site)))
-    race_distribution = _get_distribution(name, race_site)
+    judged_modules = set(_find_modules(find_distribution(site, name)))
+    race_distribution = find_distribution(race_site, name)
     race_modules = set(_find_modules(race_distribution))
 
     unwatched: dict[str, str] = {}
@@ -61,7 +63,7 @@ def find_unwatched(name: str, site: str, race_site: str) -> dict[str, str]:
         unwatched[module] = "compiled for the race detector, the package lacks this native code"
     for module in sorted(race_modules - judged_modules):
         unwatched[module] = "only what was compiled for the race detector has this native code"
-    for file in race_distribution.files or ():
+    for file in _list_files(race_distribution):
         reason = explain_unwatched(Path(str(file.locate()))) if _is_installed(file) else None
         if reason is not None:
             unwatched[str(file)] = reason
@@ -79,7 +81,7 @@ def find_watched(name: str, race_site: str) -> set[str]:
         race_site: as for `find_unwatched`.
     """
     watched: set[str] = set()
-    for file in _get_distribution(name, race_site).files or ():
+    for file in _list_files(find_distribution(race_site, name)):
         path = Path(str(file.locate()))
         if _is_installed(file) and _is_native(path) and explain_unwatched(path) is None:
             watched.add(file.name)
@@ -141,16 +143,16 @@ def _iter_symbols(content: bytes) -> Iterator[bytes]:
             yield content[name_offset : content.index(b"\0", name_offset)]
 
 
-def _get_distribution(name: str, site: str) -> Distribution:
-    return next(iter(distributions(name=name, path=[site])))
+def _list_files(distribution: Distribution | None) -> list[PackagePath]:
+    return [] if distribution is None else list_files(distribution)
 
 
-def _find_modules(distribution: Distribution) -> Iterator[str]:
+def _find_modules(distribution: Distribution | None) -> Iterator[str]:
     """Give the native code of a distribution, as if it were imported: `pkg/_fast.cpython-314t-….so` -> `pkg._fast`.
 
     What a file is called does not count: any file can be loaded as an extension module, from any folder.
     """
-    for file in distribution.files or ():
+    for file in _list_files(distribution):
         is_own = _is_installed(file) and not any(part.endswith(_VENDORED) for part in file.parts)
         if is_own and _is_native(Path(str(file.locate()))):
             yield ".".join([*file.parts[:-1], file.name.partition(".")[0]])

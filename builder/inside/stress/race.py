@@ -229,7 +229,14 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
 
     # The time for proofs begins here: own tests, which may take longer than the plan, leave some of it or none.
     deadline = time.monotonic() + effort["race_s"]
-    prover = Prover(race, surface["prelude"], native, rounds=_PROVED_ROUNDS, deadline=deadline)
+    prover = Prover(
+        race,
+        surface["prelude"],
+        native,
+        rounds=_PROVED_ROUNDS,
+        deadline=deadline,
+        companions=installing.list_companions(request, site),
+    )
 
     known_places = {tuple(event["places"]) for event in races}
     tests, races_of_tests = race_own_tests(request, race, native, known_places)

@@ -3,7 +3,8 @@
 Usage: python -m inside.stress.replay REQUEST.json OUTPUT.json
 
 The request has `python` (what runs it), `plain_python` (what installs), `race` (whether it is the sanitizer's), `name`,
-`requirement`, `wheels` (a folder), `race_wheel` (or null), `script` and `times`.
+`requirement`, `wheels` (a folder), `race_wheel` (or null), `script` and `times`; perhaps `after`, the names of
+distributions to install beside the requirement: the script imports them first.
 
 Facts: `install`, `runs`, each with `what`, `races` (places), their `locations`, `signal` and `output`.
 """
@@ -44,7 +45,8 @@ def install(request: dict[str, Any]) -> tuple[str, str | None]:
     With a wheel that was compiled with the sanitizer, the folder is a copy of the installation that has this wheel.
     """
     python = request["plain_python"]
-    failure = installing.install(python, [request["requirement"]], request["wheels"], _SITE)
+    requirements = installing.list_requirements(request)
+    failure = installing.install(python, requirements, request["wheels"], _SITE)
     if failure is not None or not request["race_wheel"]:
         return _SITE, failure
 

@@ -30,6 +30,7 @@ class Prover:
         modules: file names of its extension modules.
         rounds: how many rounds a program does.
         deadline: end of all proving, by the monotonic clock.
+        companions: modules of other packages, which are imported before those of the package.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Prover:
         *,
         rounds: int,
         deadline: float,
+        companions: Sequence[str] = (),
     ) -> None:
         self.interpreter = interpreter
         self.prelude = prelude
         self.modules = modules
         self.rounds = rounds
         self.deadline = deadline
+        self.companions = companions
 
     def render_script(self, scenario: Scenario, title: str) -> str:
         """Return the source of a program that runs a scenario.
@@ -61,6 +64,7 @@ class Prover:
             name="replay.py",
             rounds=self.rounds,
             race=self.interpreter.race,
+            companions=self.companions,
         )
 
     def try_short(self, scenario: Scenario, title: str, reproduces: Predicate) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import harness, immortal, values
@@ -130,6 +130,7 @@ def render(
     name: str,
     rounds: int,
     race: bool = False,
+    companions: Sequence[str] = (),
 ) -> str:
     """Return the source of the program that runs a scenario.
 
@@ -140,6 +141,7 @@ def render(
         name: the program's file name.
         rounds: how many rounds it does when its command line does not say.
         race: whether it is for a race detector: then the objects that threads share are made immortal (immortal.py).
+        companions: modules of other packages that have to be imported before those.
     """
     expressions = "\n".join(_collect_expressions(scenario))
     packages = find_packages(prelude, expressions)
@@ -158,7 +160,7 @@ def render(
         needs=needs.format(name=name),
         title=title.replace("\\", "\\\\").replace('"', "'"),
         name=name,
-        imports=_render_imports(expressions, packages, race=race),
+        imports=_render_imports(expressions, [*companions, *packages], race=race),
         threads=scenario["threads"],
         iterations=scenario["iterations"],
         rounds=1 if is_meeting else rounds,
@@ -207,7 +209,7 @@ def _render_imports(expressions: str, packages: list[str], *, race: bool) -> str
     Args:
         expressions: the scenario's expressions, one a line: modules of the standard library are imported if they are
             named.
-        packages: modules of the package.
+        packages: modules to import beside it, in their order.
         race: whether the program makes objects immortal, which takes ctypes.
     """
     modules = set(_ALWAYS_IMPORTED)

@@ -17,7 +17,7 @@ from builder.distributions.identity import explain_file_mismatch
 from builder.distributions.metadata import wheel_metadata
 from builder.distributions.reproducible import compare_files, normalize_wheel
 from builder.errors import InfrastructureError
-from builder.evidence.build import BuildFacts
+from builder.evidence.build import AbiBuild, BuildFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.host import settings as host
 from builder.jobs.build import network
@@ -30,7 +30,7 @@ from builder.jobs.build.own_wheels import wheel_hashes
 from builder.jobs.build.recipe import Recipe
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement
-from builder.jobs.upstream import take_wheel
+from builder.jobs.upstream import describe_lack, take_wheel
 from builder.proxy.report import SessionReport
 from builder.sources.switches import find_switches
 from builder.store.hashing import digest
@@ -357,6 +357,7 @@ class Build(Recipe):
         """Return the result of a build that failed, for all ABIs alike, before cibuildwheel was called."""
         abis: dict[str, Any] = {abi: {"failure": asdict(failure)} for abi in self.selected_abis}
         files = self._stand_in(abis, {}, store)
+        files |= self._take_pure(abis, store)
 
         facts = BuildFacts.check({"abis": abis, "rules": rules_digest(), "limits": {}})
         return Result(facts=facts, files=files)
@@ -387,6 +388,30 @@ class Build(Recipe):
             failure = outcome.pop("failure")
             abis[wheel.abi] = {**taken.to_json(), **outcome, "stands_for": failure}
             files[wheel.filename] = wheel.sha256
+
+        return files
+
+    def _take_pure(self, abis: dict[str, Any], store: Store) -> dict[str, str]:
+        """Add upstream's wheels without native code for the ABIs that are not built, and return these wheels' files.
+
+        Args:
+            abis: facts by ABI; gets those of these ABIs.
+            store: has the wheels.
+        """
+        project = project_of(self.name)
+        files: dict[str, str] = {}
+        for wheel in self.pure:
+            if wheel.abi in self.skip:
+                continue
+            taken = take_wheel(project, self.version, wheel, store)
+            abis[wheel.abi] = taken.to_json()
+            if taken.wheel is not None:
+                files[wheel.filename] = wheel.sha256
+
+        for abi, reason in self.lacking:
+            if abi not in self.skip:
+                failure = describe_lack(project, self.version, reason)
+                abis[abi] = AbiBuild(failure=failure).to_json()
 
         return files
 
@@ -421,6 +446,7 @@ class Build(Recipe):
             abis[abi] = {"wheel": wheel.name, "requires_python": requires_python}
             files[wheel.name] = tools.store.add_file(wheel)
         files |= self._stand_in(abis, files, tools.store)
+        files |= self._take_pure(abis, tools.store)
 
         facts = BuildFacts.check(
             {

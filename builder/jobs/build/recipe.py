@@ -95,6 +95,8 @@ class Recipe:
         requires: names of packages of the farm that it is built with; their wheels are those for the same base.
         is_pure: whether its sdist has nothing native, so that a wheel for every Python is taken. From any other sdist
             that is a build that lost its native part without a word.
+        pure: upstream's wheels without native code, for ABIs that are not built.
+        lacking: ABIs that are not built either, for which upstream has no such wheel, each with what it has instead.
         upstream: upstream's wheels, which stand in where the build makes none.
         build_tag: what the wheels' names get after the version (PEP 427); empty for nothing.
     """
@@ -117,6 +119,8 @@ class Recipe:
     memory_bytes: int
     requires: tuple[str, ...] = ()
     is_pure: bool = False
+    pure: tuple[UpstreamWheel, ...] = ()
+    lacking: tuple[tuple[str, str], ...] = ()
     upstream: tuple[UpstreamWheel, ...] = ()
     build_tag: str = ""
 
@@ -144,14 +148,18 @@ class Recipe:
         # Only where they are asked for: builds that are on record were made without.
         if self.upstream:
             settings["upstream's wheels"] = [asdict(wheel) for wheel in self.upstream]
+        if self.pure or self.lacking:
+            pure = [asdict(wheel) for wheel in self.pure]
+            settings["upstream's wheels without native code"] = (pure, self.lacking)
         if self.build_tag:
             settings["build tag"] = self.build_tag
         return settings
 
     @property
     def selected_abis(self) -> tuple[str, ...]:
-        """The ABIs to build for: all but those that the matrix leaves out."""
-        return tuple(abi for abi in self.abis if abi not in self.skip)
+        """The ABIs to build for: all but those that the matrix leaves out, or has a wheel without native code for."""
+        not_built = {*self.skip, *dict(self.lacking), *(wheel.abi for wheel in self.pure)}
+        return tuple(abi for abi in self.abis if abi not in not_built)
 
     @property
     def requirement_roles(self) -> tuple[str, ...]:

@@ -54,6 +54,15 @@ def test_the_message_names_the_file_and_counts():
         ("[packages]", "packages", "at least one table"),
         ("[packages.x]\nroot = 1", "packages.x.root", "unknown key"),
         ("root = '/'\n[packages.x]", "root", "unknown key"),
+        ("file = 'x'\n[packages.x]", "file", "unknown key"),
+        ("[packages.x]\npure = ['cp399']", "packages.x.pure[0]", "expected one of"),
+        ("[packages.x]\npure = ['cp314t']\nsdist = 'x.tar.gz'", "packages.x.pure", "no `sdist`"),
+        ("[packages.x]\npure = ['cp314t']\npatches = ['x']", "packages.x.pure", "no `patches`"),
+        (
+            f"[packages.x]\n[applications.a]\nlock = 'u'\nsmoke = {['true'] * 31}",
+            "applications.a.smoke",
+            "expected 30 commands at most, not 31",
+        ),
         ("[packages.x]\nversio = '>1'", "packages.x.versio", "did you mean 'version'?"),
         (
             "[packages.x.tests]\noption = ['-x']",

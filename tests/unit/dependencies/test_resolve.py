@@ -9,23 +9,9 @@ from builder.errors import ExitCode, IndexUnreachableError
 from builder.host import settings as host
 from builder.sources.client import Index
 from builder.store.store import Store
-from tests.unit.local_index import LocalIndex, sdist, serving, wheel
+from tests.unit.local_index import LocalIndex, sdist, wheel
 
 PYTHON = Version("3.14.5")
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    opened = Store(tmp_path / "wheelhouse")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def served(tmp_path: Path):
-    (tmp_path / "index").mkdir()
-    with serving(tmp_path / "index") as answer:
-        yield answer
 
 
 def ask(

@@ -15,7 +15,12 @@ from builder.config import catalog
 from builder.config import matrix as matrices
 from builder.config.matrix import Matrix
 from builder.farm.application_files import ApplicationError, hash_files, keep_files, read_lock
-from builder.farm.applications import TriedApplications, find_outlook, try_applications
+from builder.farm.applications import (
+    TriedApplications,
+    describe_addition,
+    find_outlook,
+    try_applications,
+)
 from builder.host import settings as host
 from builder.index import Entry, Manifest
 from builder.jobs.application import Application as ApplicationJob
@@ -129,6 +134,73 @@ def test_each_abi_and_base_is_tried_with_what_fits_and_is_served(
     assert list(first.files) == ["shop/main.py"]
     assert str(first.id) == "application:shop@cp314/debian-12"
     assert first.needs["image"] in plan.jobs
+    assert local.asked == []
+
+
+def test_packages_that_have_to_be_imported_first_are_known_to_the_job(
+    tmp_path: Path, store: Store, local: LocalIndex
+):
+    text = MATRIX.replace("[packages.foo]", "[packages.foo]\nimport-after = ['Bar']")
+    _, execute = attempt(load(tmp_path, text=text), store, "foo", "bar")
+    _, before = attempt(load(tmp_path), store, "foo", "bar")
+    jobs = [find_job(executor) for executor in (execute, before)]
+    assert [job.after for job in jobs] == [{"foo": ("bar",)}, {}]
+    assert jobs[0].settings() != jobs[1].settings()
+    assert local.asked == []
+
+
+def find_job(executor: Executor) -> ApplicationJob:
+    """Return the first application that was to be tried."""
+    (plan,) = executor.plans
+    return next(job for job in plan.jobs.values() if isinstance(job, ApplicationJob))
+
+
+@pytest.mark.parametrize("commands", [0, 1, 30])
+def test_the_time_of_a_job_is_enough_for_each_command_up_to_its_limit(commands: int):
+    job = ApplicationJob(
+        name="shop",
+        abi=TABLE.abis["cp314"],
+        base=TABLE.bases["debian-12"],
+        locked=(),
+        smoke=("true",) * commands,
+        tests="pytest",
+    )
+    one = replace(job, smoke=("true",))
+    without = replace(job, smoke=(), tests="")
+    of_a_command = one.limits.timeout_s - replace(job, smoke=()).limits.timeout_s
+    assert of_a_command > 120
+    assert job.limits.timeout_s > without.limits.timeout_s + 900 + commands * 120
+
+
+@pytest.mark.parametrize(
+    ("here", "file", "expected"),
+    [
+        (".", "matrix.toml", "--extra all --group web shop.txt"),
+        (".", "other.toml", "--extra all --group web shop.txt --matrix other.toml"),
+        ("a b", "matrix.toml", "--extra all --group web ../shop.txt --matrix ../matrix.toml"),
+        (
+            "..",
+            "matrix.toml",
+            "--extra all --group web 'my shop/shop.txt' --matrix 'my shop/matrix.toml'",
+        ),
+    ],
+)
+def test_what_adds_the_packages_works_where_the_run_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, file: str, expected: str
+):
+    project = tmp_path / "my shop"
+    (project / "a b").mkdir(parents=True)
+    monkeypatch.chdir(project / here)
+    text = "[packages.foo]\n[applications.shop]\nlock='shop.txt'\nextras=['all']\ngroups=['web']"
+    matrix = matrices.parse(tomllib.loads(text), project / file)
+    assert describe_addition(matrix, matrix.applications["shop"]) == expected
+
+
+def test_what_could_not_be_run_is_undetermined(tmp_path: Path, store: Store, local: LocalIndex):
+    """A merge may be made where there is no container engine."""
+    packages = [package("foo"), package("bar")]
+    tried = try_applications(load(tmp_path), store, packages, served("foo", "bar"), lambda _: {})
+    assert {item.verdict for item in tried.judged} == {ApplicationVerdict.UNDETERMINED}
     assert local.asked == []
 
 

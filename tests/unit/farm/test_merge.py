@@ -418,7 +418,7 @@ def test_what_is_called_upstreams_is_one_of_its_wheels(tmp_path: Path, store: St
     ("field", "value", "words"),
     [
         ("take_from", "either", "take_from: the matrix says wheel"),
-        ("take_from", "sdist", "expected no wheels"),
+        ("take_from", "sdist", "expected no native wheels"),
         ("filename", "", "neither"),
         ("wheels", [{"abi": "cp314", "filename": "foo-1.0-py3-none-win32.whl", "sha256": "0" * 64}, {"abi": "cp314", "filename": "foo-1.0-py3-none-any.whl", "sha256": "0" * 64}], "one of upstream's wheels for each"),
         ("wheels", [{"abi": "cp314t", "filename": "foo-1.0-cp39-abi3-linux_x86_64.whl", "sha256": "0" * 64}], "no wheel for cp314t"),
@@ -432,6 +432,21 @@ def test_a_source_that_the_matrix_does_not_ask_for_is_refused(
     found = read(shard)["found"]
     found["foo"][field] = value
     edit(shard, found=found)
+    with pytest.raises(MergeError, match=words):
+        merge.merge_shards([shard], matrix, store)
+
+
+def test_a_native_wheel_is_refused_where_the_matrix_asks_for_one_without_native_code(
+    tmp_path: Path, store: Store
+):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    text = TAKEN.replace('"TAKE"', '"wheel"\npure = ["cp314t"]')
+    matrix = samples.load_matrix(folder, text)
+    shard = samples.make_shard(
+        folder / "shard", 1, matrix, "foo", total=1, upstream=("cp314", "cp314t"), take_from="wheel"
+    )
+    words = "foo-1.0-cp314-cp314t-.*for cp314t: the matrix does not ask for it"
     with pytest.raises(MergeError, match=words):
         merge.merge_shards([shard], matrix, store)
 

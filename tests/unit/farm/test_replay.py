@@ -1,9 +1,10 @@
 import json
+import threading
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,6 +15,8 @@ from builder.errors import ExitCode, ReplayError
 from builder.evidence.replay import ReplayAnswer
 from builder.farm import replay as replays
 from builder.farm.replay import Replay, ReplayResult
+from builder.inside.stress import installing
+from builder.jobs.job import Tools
 from builder.judge.findings import Finding
 from builder.judge.location import Location
 from builder.judge.package import JudgedPackage, Judgement
@@ -21,9 +24,14 @@ from builder.plan import graph as plan
 from builder.sources import Source
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId, JobKind
+from builder.store.store import Store
 from builder.verdicts import Verdict
 from builder.verdicts.codes import FindingCode
 from tests.job_ids import job_id, jobs_by_text, needs_text
+
+if TYPE_CHECKING:
+    from builder.engine.client import Engine
+    from builder.proxy.proxy import IndexProxy
 
 MATRIX = """
 [packages.foo]
@@ -263,3 +271,38 @@ def test_locations_decide_and_not_the_words_of_the_finding():
 def test_what_cannot_be_installed_is_told():
     with pytest.raises(ReplayError, match="could not be installed: no matching distribution"):
         read_result(REPLAY, install="no matching distribution")
+
+
+def test_what_has_to_be_imported_first_is_installed_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[dict[str, Any]] = []
+
+    def ask(_program: object, request: dict[str, Any], **_: object) -> ReplayAnswer:
+        asked.append(request)
+        return ReplayAnswer.model_validate({"install": None, "runs": [run("crash")]})
+
+    monkeypatch.setattr(replays, "ask", ask)
+    monkeypatch.setattr(replays, "replay_image", lambda *_: "verify")
+    wheel = "foo-1.0-cp314-cp314t-linux_x86_64.whl"
+    build = JobId(JobKind.BUILD, "foo", "debian-12")
+    (tmp_path / wheel).write_bytes(b"")
+    with Store(tmp_path / "wheelhouse") as store:
+        built = Evidence(
+            key="b",
+            job=build,
+            facts={"abis": {"cp314t": {"wheel": wheel}}},
+            files={wheel: store.add_file(tmp_path / wheel)},
+        )
+        tools = Tools(
+            engine=cast("Engine", None),
+            store=store,
+            index=cast("IndexProxy", None),
+            log=tmp_path / "log",
+            stop=threading.Event(),
+            say=lambda _: None,
+        )
+        result = replays.run_replay(PLAIN, graph(), {build: built}, "1.0", 1, (), ["early"], tools)
+    assert result.shown == 1
+    assert asked[0]["after"] == ["early"]
+    assert installing.list_requirements(asked[0]) == ["foo==1.0", "early"]

@@ -36,6 +36,7 @@ bases = ["debian-12", "debian-13", "ubuntu-24.04"]
 BUILT_ON = ("debian-12", "ubuntu-24.04")
 BASES = (*BUILT_ON, "debian-13")
 UPSTREAM = UpstreamWheel(abi="cp314", filename="user-1.0-cp39-abi3-linux_x86_64.whl", sha256="3")
+PURE_UPSTREAM = UpstreamWheel(abi="cp314t", filename="user-1.0-py3-none-any.whl", sha256="4")
 PURE = Pure(name="plain", version="1.0", filename="plain-1.0-py3-none-any.whl", sha256="1")
 
 
@@ -266,6 +267,13 @@ CHANGES: dict[str, tuple[Case, set[str]]] = {
     ),
     "upstream's wheels in the place of a build": (
         Case(changed={"user": {"take_from": "wheel", "wheels": (UPSTREAM,)}}),
+        of("user"),
+    ),
+    "a wheel without native code for an ABI": (
+        Case(
+            text=configured("pure = ['cp314t']"),
+            changed={"user": {"wheels": (PURE_UPSTREAM,)}},
+        ),
         of("user"),
     ),
     "what has to be imported first": (

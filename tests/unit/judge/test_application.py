@@ -61,6 +61,7 @@ def situation(
     return Situation(
         name="shop",
         lock="uv.lock",
+        to_add="uv.lock",
         abi=ABIS[abi],
         base=BASE,
         locked=[LockedPackage(name=name, version="1.0") for name in locked],
@@ -94,12 +95,6 @@ def test_a_release_is_the_same_however_it_is_written():
     assert (
         judge_application(situation(package("foo", "1.0.0"), package("bar")), WELL).blockers == ()
     )
-
-
-def test_what_adds_the_packages_names_extras_and_groups():
-    asked = replace(situation(package("foo")), selected=("--extra all", "--group web"))
-    (blocker,) = judge_application(asked, WELL).blockers
-    assert "`wheelfarm add --all --extra all --group web uv.lock`" in blocker.ways_out[0]
 
 
 def test_a_package_that_is_not_in_the_matrix_blocks_and_can_be_added():
@@ -174,6 +169,14 @@ def test_what_may_not_work_is_named_after_the_interpreter_on_which_it_is_known_t
         'try `from = "either"` in [packages.bar]',
     )
     assert named.way_out == '`version = "==0.9"` in [packages.bar]'
+
+
+def test_a_wheel_without_native_code_is_a_way_out_to_be_tried():
+    pure = Finding(code="WF227", detail="there is one", where="x", remedy="try `pure`")
+    racy = package("bar", "1.0", Verdict.RACY, pure)
+    asked = situation(package("foo"), racy, served_files={"foo": served("foo")})
+    (blocker,) = judge_application(asked, None).blockers
+    assert WayOut(text="try `pure`") in blocker.ways
 
 
 def test_of_a_racy_package_a_newer_release_is_to_be_judged():

@@ -5,6 +5,7 @@ import pytest
 from builder.evidence.load import AbiLoad
 from builder.judge import codes as finding_codes
 from builder.judge.findings import Finding
+from builder.judge.import_remedies import Neighbours
 from builder.judge.loads import judge_load
 from builder.judge.location import Location
 from builder.verdicts import Severity, Verdict
@@ -55,9 +56,10 @@ HUNG = {**QUIET, "hang": "no end within 60 s", "during": "foo._x", "stack": STAC
 IN_ROUND: dict[str, Any] = {"round": 1, "failed": "foo._x"}
 
 
-def remedy(error: str, *extra_of: str) -> str:
-    load = AbiLoad.model_validate(facts(module(error=error)))
-    (finding,) = judge_load(load, "foo", extra_of)
+def remedy(error: str, *extra_of: str, missing: str | None = None, **modules: str) -> str:
+    load = AbiLoad.model_validate(facts(module(error=error, missing=missing)))
+    brought = {name: tuple(packages.split()) for name, packages in modules.items()}
+    (finding,) = judge_load(load, "foo", Neighbours(extra_of=extra_of, modules=brought))
     assert finding.code == "WF402"
     return finding.remedy
 
@@ -80,6 +82,37 @@ def test_an_extra_of_another_package_is_told_that_it_is_one():
     assert remedy("ImportError: no") == ""
     assert '`import-after = ["bar"]` in [packages.foo]' in remedy("ImportError: no", "bar")
     assert remedy("ImportError: foo must be imported first") == ""
+
+
+LACKS = "ModuleNotFoundError: No module named 'ruamel'"
+
+
+def test_a_module_that_another_package_of_the_run_brings_gets_the_key_for_that():
+    """ruamel.yaml.clib does not say that it needs ruamel.yaml."""
+    found = remedy(LACKS, missing="ruamel", ruamel="ruamel-yaml")
+    assert found.startswith(
+        'try `import-after = ["ruamel-yaml"]` in [packages.foo]: ruamel-yaml brings ruamel'
+    )
+
+
+def test_of_several_that_bring_it_the_one_with_the_extra_is_meant_or_nobody_can_tell():
+    assert '["two"]' in remedy(LACKS, "two", missing="ruamel", ruamel="one two")
+    assert "name that package in `import-after` in [packages.foo]" in remedy(
+        LACKS, missing="ruamel", ruamel="one two"
+    )
+
+
+def test_a_module_that_nobody_brings_is_named():
+    found = remedy(LACKS, missing="ruamel.yaml")
+    assert found.startswith("it needs ruamel of another package")
+
+
+@pytest.mark.parametrize(
+    "missing", ["distutils", "foo._core", "_tkinter", "no\nname", "x" * 61, None]
+)
+def test_what_no_package_brings_gets_no_advice_about_packages(missing: str | None):
+    assert remedy("ModuleNotFoundError: no", missing=missing) == ""
+    assert remedy("ModuleNotFoundError: no", missing=missing, foo="foo") == ""
 
 
 def test_nothing_to_say_of_a_module_that_takes_everything():

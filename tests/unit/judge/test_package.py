@@ -7,7 +7,7 @@ import pytest
 from builder.config import catalog
 from builder.judge import interfaces
 from builder.judge.package import Judgement, judge_fault, judge_package
-from builder.judge.stages import PackageEvidence
+from builder.judge.package_evidence import PackageEvidence
 from builder.sources import Fault, Source
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.hashing import digest

@@ -6,8 +6,8 @@ import pytest
 from builder.config.matrix import Matrix
 from builder.judge import interfaces, speed
 from builder.judge.package import judge_package
+from builder.judge.package_evidence import PackageEvidence
 from builder.judge.speed import Ratio, Speed
-from builder.judge.stages import PackageEvidence
 from builder.report import document
 from builder.store.evidence import Evidence, JobOutcome
 from tests.job_ids import job_id

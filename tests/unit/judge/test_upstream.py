@@ -10,7 +10,7 @@ import pytest
 from builder.evidence.build import Failure
 from builder.judge import interfaces
 from builder.judge.package import Judgement, judge_package
-from builder.judge.stages import PackageEvidence
+from builder.judge.package_evidence import PackageEvidence
 from builder.judge.ways_out import PastBuild, WayOut
 from builder.sources import Source, UpstreamWheel
 from builder.store.evidence import Evidence
@@ -201,6 +201,36 @@ def test_a_wheel_that_stands_for_a_failed_build_is_no_rebuild_that_differs():
     built = build(cp314=stands)
     rebuilt = {**built.facts, "rebuilt": {wheel("cp314"): ["foo/_x.so"]}}
     assert codes(judge(replace(built, facts=rebuilt), abi="cp314")) == ["WF221"]
+
+
+NATIVE_AND_PURE = replace(SOURCE, pure_wheel="foo-1.0-py3-none-any.whl")
+
+
+def test_of_a_release_whose_native_wheel_is_at_fault_the_one_without_native_code_is_named():
+    failed = module("foo", error="ValueError: no")
+    judgement = judge(build(), source=NATIVE_AND_PURE, loaded=load(failed))
+    assert judgement.verdict is Verdict.IMPORT_FAILURE
+    (finding,) = [finding for finding in judgement.findings if finding.code == "WF227"]
+    assert (finding.package, finding.abi, finding.verdict) == ("foo", "cp314t", None)
+    assert '`pure = ["cp314t"]` in [packages.foo]' in finding.remedy
+
+    assert "WF227" not in codes(judge(build(), loaded=load(failed)))
+    assert "WF227" not in codes(judge(build(), source=NATIVE_AND_PURE))
+
+
+def test_an_abi_without_the_wheel_that_pure_asks_for_is_to_be_left_out_of_it():
+    built = build(cp314t={"failure": LACK})
+    judgement = judge(built, source=SOURCE, pure=("cp314t",))
+    assert judgement.verdict is Verdict.BUILD_FAILURE
+    assert judgement.findings[0].remedy.startswith("leave cp314t out of `pure` in [packages.foo]")
+
+
+def test_what_a_build_did_is_said_of_the_wheels_that_it_made():
+    pure = {"wheel": "foo-1.0-py3-none-any.whl", "requires_python": "", "origin": "upstream"}
+    built = build(cp314t=pure)
+    facts = {**built.facts, "cpu_options": ["-march=native"]}
+    assert "WF219" in codes(judge(replace(built, facts=facts), abi="cp314"))
+    assert "WF219" not in codes(judge(replace(built, facts=facts)))
 
 
 def test_a_wheel_without_native_code_is_compatible_and_said_to_be_slower():

@@ -303,3 +303,48 @@ def test_what_others_need_is_taken_from_where_the_farm_says(
     found = ask(text, store, settings).found
     assert (found["foo"].needed_by, taken(found["foo"])) == ("app", {"cp314": GIL})
     assert found["app"].wheels == ()
+
+
+PURE = "foo-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("take_from", ["sdist", "either", "wheel"])
+def test_the_wheel_without_native_code_is_taken_for_the_abis_that_ask_for_it(
+    served: tuple[LocalIndex, IndexSettings], store: Store, take_from: str
+):
+    index, settings = served
+    index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0"))
+    natives = [index.add("foo", filename, wheel("foo", "1.0")) for filename in (GIL, FREE)]
+    text = f"[packages.foo]\nfrom='{take_from}'\npure=['cp314t']"
+    (lack,) = ask(text, store, settings).found["foo"].lacking
+    assert lack == ("cp314t", "it has no wheel without native code, for which `pure` asks")
+
+    sha256 = index.add("foo", PURE, wheel("foo", "1.0"))
+    source = ask(text, store, settings).found["foo"]
+    expected = {"cp314t": PURE} if take_from == "sdist" else {"cp314": GIL, "cp314t": PURE}
+    assert taken(source) == expected
+    assert (source.pure_wheel, source.lacking) == (PURE, ())
+    assert Source.from_record(source.record()) == source
+    assert source.is_built == (take_from != "wheel")
+
+    # Without the key it is known to be there, and not taken.
+    plain = ask(f"[packages.foo]\nfrom='{take_from}'", store, settings).found["foo"]
+    assert PURE not in taken(plain).values()
+    assert plain.pure_wheel == PURE
+    hashes = [*natives, sha256]
+    hashed = ask(f"[packages.foo]\nfrom='wheel'\nsha256={hashes}", store, settings)
+    assert hashed.found["foo"].pure_wheel == PURE
+
+
+def test_a_wheel_without_native_code_is_no_way_out_of_a_pure_release_or_past_the_hashes(
+    served: tuple[LocalIndex, IndexSettings], store: Store
+):
+    index, settings = served
+    source_sha256 = index.add("foo", "foo-1.0.tar.gz", sdist("foo", "1.0"))
+    index.add("foo", PURE, wheel("foo", "1.0"))
+    assert ask("[packages.foo]", store, settings).found["foo"].pure_wheel == ""
+    index.add("foo", GIL, wheel("foo", "1.0"))
+    hashed = ask(f"[packages.foo]\nsha256='{source_sha256}'", store, settings).found["foo"]
+    assert hashed.pure_wheel == ""
+    fault = ask(f"[packages.foo]\nsha256='{source_sha256}'\npure=['cp314t']", store, settings)
+    assert fault.faults["foo"].code == "WF103"

@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.inside.load.distribution import (
-    find_distribution,
-    find_gil_setters,
-    find_modules,
-    list_files,
-)
+from builder.inside.load import distribution as distributions
+from builder.inside.load.distribution import find_gil_setters, find_modules
+from builder.inside.supervise.distributions import find_distribution, list_files
 
 SUFFIX = ".cpython-314-x86_64-linux-gnu.so"
 EXTENSION = b"\x7fELF...PyInit_x\0PyModuleDef_Init\0"
@@ -32,6 +29,27 @@ def install(folder: Path, files: dict[str, bytes]) -> Distribution:
     return PathDistribution(info)
 
 
+def list_modules(distribution: Distribution) -> tuple[dict[str, bool], list[str]]:
+    """Return the top-level modules and the extension modules of a distribution."""
+    modules = find_modules(distribution)
+    return modules.tops, modules.natives
+
+
+def test_each_native_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Some are hundreds of megabytes."""
+    read: list[str] = []
+
+    def read_file(path: Path, _limit_bytes: int) -> bytes:
+        read.append(path.name)
+        return path.read_bytes()
+
+    monkeypatch.setattr(distributions, "read_file", read_file)
+    files = {f"foo/_own{SUFFIX}": EXTENSION + b"PyUnstable_Module_SetGIL\0", "foo/x.py": b""}
+    modules = find_modules(install(tmp_path, files))
+    assert find_gil_setters(modules, str(tmp_path)) == ["foo._own"]
+    assert read == [f"_own{SUFFIX}"]
+
+
 def test_extension_modules_and_packages(tmp_path: Path):
     files = {
         "foo/__init__.py": b"",
@@ -41,7 +59,7 @@ def test_extension_modules_and_packages(tmp_path: Path):
         "plain.py": b"",
         "foo-data/x.so": EXTENSION,
     }
-    tops, natives = find_modules(install(tmp_path, files))
+    tops, natives = list_modules(install(tmp_path, files))
     assert tops == {"foo": False, "plain": False, "top": True}
     assert natives == ["foo._fast", "top"]
 
@@ -49,17 +67,17 @@ def test_extension_modules_and_packages(tmp_path: Path):
 def test_a_library_with_the_suffix_of_an_extension_is_not_imported(tmp_path: Path):
     """ctypes loads it: as a module, it would fail for want of its `PyInit` function."""
     files = {"foo/__init__.py": b"", f"foo/_lib{SUFFIX}": LIBRARY, f"_alone{SUFFIX}": LIBRARY}
-    assert find_modules(install(tmp_path, files)) == ({"foo": False}, [])
+    assert list_modules(install(tmp_path, files)) == ({"foo": False}, [])
 
 
 def test_an_extension_that_forgot_its_function_is_imported_and_fails(tmp_path: Path):
     files = {f"_odd{SUFFIX}": b"\x7fELF...PyModule_Create2\0"}
-    assert find_modules(install(tmp_path, files)) == ({"_odd": True}, ["_odd"])
+    assert list_modules(install(tmp_path, files)) == ({"_odd": True}, ["_odd"])
 
 
 def test_a_file_that_is_no_elf_file_is_imported_and_fails(tmp_path: Path):
     files = {f"_odd{SUFFIX}": b"version https://git-lfs\n"}
-    assert find_modules(install(tmp_path, files)) == ({"_odd": True}, ["_odd"])
+    assert list_modules(install(tmp_path, files)) == ({"_odd": True}, ["_odd"])
 
 
 def test_a_module_whose_name_is_no_identifier_is_imported(tmp_path: Path):
@@ -71,7 +89,7 @@ def test_a_module_whose_name_is_no_identifier_is_imported(tmp_path: Path):
         f"{name}{SUFFIX}": EXTENSION,
         f"foo/with-hyphen{SUFFIX}": EXTENSION,
     }
-    tops, natives = find_modules(install(tmp_path, files))
+    tops, natives = list_modules(install(tmp_path, files))
     assert tops == {name: True, "foo": False}
     assert natives == [name, "foo.core", "foo.with-hyphen"]
 
@@ -83,14 +101,14 @@ def test_of_a_namespace_package_each_package_in_it_is_imported(tmp_path: Path):
         "google/rpc/__init__.py": b"",
         "google/my-data/__init__.py": b"",
     }
-    tops, natives = find_modules(install(tmp_path, files))
+    tops, natives = list_modules(install(tmp_path, files))
     assert tops == {"google.protobuf": False, "google.rpc": False}
     assert natives == []
 
 
 def test_a_package_in_a_regular_one_is_not_imported_alone(tmp_path: Path):
     files = {"foo/__init__.py": b"", "foo/bar/__init__.py": b""}
-    assert find_modules(install(tmp_path, files)) == ({"foo": False}, [])
+    assert list_modules(install(tmp_path, files)) == ({"foo": False}, [])
 
 
 def test_who_names_the_function_that_leaves_the_gil_off_or_a_module_that_does(tmp_path: Path):
@@ -100,13 +118,16 @@ def test_who_names_the_function_that_leaves_the_gil_off_or_a_module_that_does(tm
         f"foo/_sodium{SUFFIX}": EXTENSION + b"_cffi_backend\0",
         f"foo/_other{SUFFIX}": EXTENSION,
     }
-    assert find_gil_setters(install(tmp_path, files), str(tmp_path)) == ["foo._own", "foo._sodium"]
+    assert find_gil_setters(find_modules(install(tmp_path, files)), str(tmp_path)) == [
+        "foo._own",
+        "foo._sodium",
+    ]
 
 
 @pytest.mark.parametrize("name", ["disk.iso", "README.also", "LICENSE.numpy", "x.copy"])
 def test_data_is_no_module_whatever_its_suffix_ends_with(tmp_path: Path, name: str):
     files = {"foo/__init__.py": b"", f"foo/{name}": b"", name: b""}
-    assert find_modules(install(tmp_path, files)) == ({"foo": False}, [])
+    assert list_modules(install(tmp_path, files)) == ({"foo": False}, [])
 
 
 def test_what_only_looks_like_an_installed_distribution_is_none(tmp_path: Path):
@@ -115,7 +136,7 @@ def test_what_only_looks_like_an_installed_distribution_is_none(tmp_path: Path):
     (tmp_path / "foo.egg-info" / "PKG-INFO").write_text("Name: foo\nVersion: 1.0\n")
     found = find_distribution(str(tmp_path), "Foo==1.0")
     assert found is not None
-    assert find_modules(found) == ({"foo": False}, [])
+    assert list_modules(found) == ({"foo": False}, [])
 
     (tmp_path / "foo-2.0.dist-info").mkdir()
     assert find_distribution(str(tmp_path), "foo==1.0") is None
@@ -128,8 +149,8 @@ def test_folders_and_rows_that_name_no_file_end_nothing(tmp_path: Path):
     (tmp_path / f"bar{SUFFIX}").mkdir()
     record = tmp_path / "foo-1.0.dist-info" / "RECORD"
     record.write_text(f"foo.py,,\n.,,\nbar{SUFFIX},,\n")
-    assert find_modules(distribution) == ({"foo": False, "bar": True}, ["bar"])
-    assert find_gil_setters(distribution, str(tmp_path)) == []
+    assert list_modules(distribution) == ({"foo": False, "bar": True}, ["bar"])
+    assert find_gil_setters(find_modules(distribution), str(tmp_path)) == []
 
     record.write_bytes(b"\xff\xfe,,\n")
     assert list_files(distribution) == []

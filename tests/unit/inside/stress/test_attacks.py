@@ -216,6 +216,22 @@ def test_code_that_silences_the_race_detector_is_not_watched(
     assert reason == ("it tells the race detector what not to report: AnnotateIgnoreReadsBegin")
 
 
+def test_what_only_looks_like_the_installed_distribution_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Any wheel may bring such a folder: it would say which modules are called, and which the detector has to see."""
+    monkeypatch.setattr(instrumentation, "_iter_symbols", lambda _: iter([b"__tsan_func_entry"]))
+    decoy = tmp_path / "foo.egg-info"
+    decoy.mkdir()
+    (decoy / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n")
+    (decoy / "SOURCES.txt").write_text("")
+    install(tmp_path, {"foo/_fast.so": b"\x7fELF..\0PyInit__fast\0.."})
+    names, native = installing.find_modules("foo", str(tmp_path))
+    assert (names, native) == (["foo._fast"], {"_fast.so"})
+    assert instrumentation.find_watched("foo", str(tmp_path)) == {"_fast.so"}
+    assert installing.find_modules("bar", str(tmp_path)) == ([], set())
+
+
 def test_a_module_without_the_tag_of_an_interpreter_is_called_too(tmp_path: Path):
     """Else all that races could be in one, and what is called of the others would be all that is looked at."""
     members = {

@@ -160,3 +160,16 @@ def test_variants_tell_what_it_needs():
 def test_variants_that_would_tell_nothing_are_left_out(more: dict[str, Any], names: list[str]):
     prover = MadeUp(lambda trial, _: False)
     assert list(prover.variants(scenario("a", **more), crashed, 1)) == names
+
+
+def test_a_program_imports_first_what_has_to_be_imported_before_the_package():
+    prover = Prover(
+        Interpreter(sys.executable, "."),
+        ["early", "late", "late.core"],
+        set(),
+        rounds=1,
+        deadline=time.monotonic() + 60,
+        companions=["early"],
+    )
+    program = prover.render_script(scenario("late.core.f()"), "trial")
+    assert "\nimport early\nimport late\nimport late.core\n" in program

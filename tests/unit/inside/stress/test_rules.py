@@ -11,7 +11,7 @@ from builder.judge import interfaces, threads
 from builder.judge.findings import Finding
 from builder.judge.location import Location, pair_locations
 from builder.judge.package import Judgement, judge_package
-from builder.judge.stages import PackageEvidence
+from builder.judge.package_evidence import PackageEvidence
 from builder.judge.threads import ThreadCoverage
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId

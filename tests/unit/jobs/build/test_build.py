@@ -403,6 +403,33 @@ def test_a_wheel_of_another_package_stands_for_nothing(
     assert bad.sha256 not in files.values()
 
 
+def test_an_abi_with_a_wheel_without_native_code_is_not_built(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "steady-1.0-py3-none-any.whl"
+    write_wheel(path, path.name)
+    pure = UpstreamWheel(abi="cp314t", filename=path.name, sha256=tools.store.add_file(path))
+    build = make_build(tools, tmp_path, pure=(pure,))
+    assert build.selected_abis == ("cp314",)
+    facts, files, _ = play(build, tools, monkeypatch)
+    assert (facts.abis["cp314"].origin, facts.abis["cp314t"].origin) == ("built", "upstream")
+    assert facts.wheel_of("cp314t") == path.name
+    assert files[path.name] == pure.sha256
+
+    result = build.run(inputs_of(build, content="c", missing=["libnone-dev"], bytes=0), tools)
+    facts = cast("BuildFacts", result.facts)
+    assert facts.abis["cp314"].failure is not None
+    assert facts.wheel_of("cp314t") == path.name
+
+    lacking = make_build(tools, tmp_path, lacking=(("cp314t", "it has none"),))
+    facts, _, _ = play(lacking, tools, monkeypatch)
+    assert facts.abis["cp314t"].failure is not None
+    assert facts.abis["cp314t"].failure.code == "WF220"
+    plain = make_build(tools, tmp_path)
+    keys = {one.key(inputs_of(one)) for one in (plain, build, lacking)}
+    assert len(keys) == 3
+
+
 def test_only_what_is_asked_for_is_in_the_key(tools: Tools, tmp_path: Path):
     plain = make_build(tools, tmp_path)
     assert {"upstream's wheels", "build tag"}.isdisjoint(plain.settings())

@@ -9,7 +9,7 @@ from builder.config.matrix import Matrix
 from builder.inside.stress import reports
 from builder.judge import interfaces
 from builder.judge.package import JudgedPackage, judge_package
-from builder.judge.stages import PackageEvidence
+from builder.judge.package_evidence import PackageEvidence
 from builder.report import document
 from builder.report.formats import sarif
 from builder.store.evidence import Evidence
