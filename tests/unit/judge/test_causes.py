@@ -44,7 +44,9 @@ USE = side("zstandard.backend_c.ZstdCompressionDict.as_bytes", "call", "read")
     ("function", "kind", "name"),
     [
         ("pkg._core.Table.add", "call", "`Table.add()`"),
-        ("pkg._core.dump", "function", "`_core.dump()`"),
+        ("pkg._core.dump", "function", "`pkg.dump()`"),
+        ("zstandard.backend_c.train", "function", "`backend_c.train()`"),
+        ("_fast.dump", "function", "`_fast.dump()`"),
         ("pkg._core.Table.size", "get", "`Table.size`"),
         ("pkg._core.Table.size", "set", "`Table.size = …`"),
         ("pkg._core.Table.__new__", "new", "`Table()`"),
@@ -102,13 +104,23 @@ def test_older_evidence_has_lines_only():
 
 
 def test_places_are_counted():
-    races = [
-        race(locations=[[f"src/x{n}.c", n + 1, "grow"], ["x.so", 0, "take"]]) for n in range(6)
-    ]
+    races = []
+    for line in range(1, 7):
+        grow = side("p.f", "function", "write", place="grow (x.c)", source=f"src/x.c:{line}")
+        take = side("p.g", "function", "read", place="take (x.so)")
+        races.append(race(grow, take))
     text = describe_places(races)
-    assert text.startswith(" [grow (src/x0.c:1), take (x.so), ")
+    assert text.startswith(" [grow (src/x.c:1), take (x.so), grow (src/x.c:2), ")
     assert text.endswith(" and 3 more places]")
     assert describe_places([]) == ""
+
+
+def test_places_are_those_of_the_package():
+    """Not the interpreter's, nor names that Cython made."""
+    cython = side("p.T.f", "call", "write", place="__pyx_pf_1p_1T_f (p.c)", source="p.c:7")
+    stripped = side("p.g", "function", "read")
+    lists = side("list.clear", "builtin", "write", place="list_clear (listobject.c)", source="x:1")
+    assert describe_places([race(cython, lists), race(stripped, lists)]) == " [p.c:7]"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +134,11 @@ def test_places_are_counted():
         ("(lambda s, o: s.update(o))(s[0], s[1])", "s.update(o)"),
         ("operator.getitem(s, 1)", "s[1]"),
         ("s.add(1)", "s.add(1)"),
+        (
+            "s.count(values.Reentrant(1, s, lambda s: s.append('x')), 2)",
+            "s.count(1 that calls s.append('x'), 2)",
+        ),
+        ("s.count(values.Reentrant(1, s", "s.count(values.Reentrant(1, s"),
     ],
 )
 def test_calls_are_written_as_a_person_would(call: str, cleaned: str):

@@ -292,6 +292,11 @@ def test_where_a_crash_is_comes_from_its_c_stack():
     assert causes.describe_crash(CRASH.replace(SO, "_else.so"), is_own, NAMES) == []
     assert causes.describe_crash("", is_own, NAMES) == []
     assert causes.describe_crash(CRASH, is_own, NativeNames([])) == []
+    # Another process has the file elsewhere; where there is a symbol, only the address tells.
+    moved = CRASH.replace("0x7f0000001130", "0x7f9990001130")
+    assert causes.describe_crash(moved, is_own, NAMES) == [side]
+    exported = CRASH.replace("at +0x1130", "at PyInit__core+0x99")
+    assert causes.describe_crash(exported, is_own, NAMES) == [side]
     by_symbol = CRASH.replace("at +0x1130", "at table_clear+0x30")
     (side,) = causes.describe_crash(by_symbol, is_own, NativeNames([]))
     assert side["function"] == "table_clear"
