@@ -80,7 +80,7 @@ def main() -> None:
             ]
             run = store.publications.begin_run()
             with timed(f"{name}_index", found):
-                farm.publish(judged, matrix, store)
+                farm.publish(farm.close(judged, matrix), matrix, store)
             with timed(f"{name}_report", found):
                 outputs.write_report(document.write(judged, matrix, store.wheelhouse), store, run)
             store.publications.end_run(run, "done")

@@ -37,7 +37,7 @@ _NO_WHEEL = "no wheel"
 _WORKS = "works"
 _ANSWERS = {
     "build-failure": _NO_WHEEL,
-    **dict.fromkeys(("compatible", "unproven", "racy", "thread-unsafe"), _WORKS),
+    **dict.fromkeys(("compatible", "distinct", "unproven", "racy", "thread-unsafe"), _WORKS),
 }
 """What a verdict says of what this program can see; any other one has to be seen under its own name."""
 

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
     """What a command's exit status says, one code per class of outcome (documented in docs/exit-codes.md)."""
 
     ADMISSIBLE = 0
-    """Every package was judged, and each verdict is `compatible`, `unproven` or `gil-required`."""
+    """Every package was judged, and each verdict is `compatible`, `distinct`, `unproven` or `gil-required`."""
     FAULTS = 1
     """Every package was judged, and at least one has a worse verdict."""
     USAGE = 2

@@ -127,7 +127,7 @@ class CheckedWheel:
         """The severity of the worst finding; None if there is no finding."""
         if not self.findings:
             return None
-        return self.findings[0].kind.severity
+        return self.findings[0].severity
 
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -136,7 +136,7 @@ def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _finding_order(finding: Finding) -> tuple[int, str]:
-    return -finding.kind.severity.rank, finding.code
+    return -finding.severity.rank, finding.code
 
 
 def check_wheel(

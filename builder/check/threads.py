@@ -340,7 +340,10 @@ def _add_trial(
     race_facts = RaceFacts.read(race)
     exercise_facts = ExerciseFacts.read(exercise)
     findings: list[Finding] = list(checked.findings)
-    shown = [*judge_race(race_facts, race.log), *judge_exercise(exercise_facts, exercise.log)]
+    shown = [
+        *judge_race(race_facts, race.log, exercise_facts.harms),
+        *judge_exercise(exercise_facts, exercise.log),
+    ]
     for finding in deduplicate(shown):
         findings.append(replace(finding, bases=(base,)))
 

@@ -25,7 +25,7 @@ from builder.cli.signals import SignalInterrupt, end_interrupted, exit_on_signal
 from builder.errors import ExitCode, FarmError, Interrupted
 
 _EPILOG = (
-    "[bold]Exit codes[/bold]: 0 every verdict is compatible, unproven or gil-required · "
+    "[bold]Exit codes[/bold]: 0 every verdict is compatible, distinct, unproven or gil-required · "
     "1 a package has a fault · 2 wrong usage or matrix.toml · "
     "3 inconclusive: infrastructure failed · 4 no container engine · 5 wheelhouse locked by another process · "
     "6 `check` found warnings only · 70 a bug in wheelfarm · 130 interrupted. See docs/exit-codes.md."

@@ -80,7 +80,7 @@ class Farm(_Strict):
     """Bases wheels are built on. Default: of each distribution among `bases`, the release with the oldest glibc."""
     abis: tuple[AbiName, ...] = ()
     """Interpreters. Default: all of images/interpreters.toml."""
-    publish: tuple[VerdictName, ...] = ("compatible", "unproven", "gil-required")
+    publish: tuple[VerdictName, ...] = ("compatible", "distinct", "unproven", "gil-required")
     """Verdicts whose wheels `simple/` serves; the other wheels go to `quarantine/simple/`."""
     take_from: From = Field(default="sdist", alias="from")
     """What wheels are made of, where the package does not say: built from the "sdist", upstream's own "wheel" as the

@@ -81,7 +81,7 @@ class Scenario(Model):
 
 
 class Variants(Model):
-    """How often variants of a program showed the harm; None where a variant makes no sense."""
+    """How often variants of a program showed the harm; None where a variant makes no sense, or there was no time."""
 
     shared: Ran | None = None
     """The program as it is."""
@@ -90,7 +90,16 @@ class Variants(Model):
     """With only those calls that tell the subject's state."""
 
     private: Ran | None = None
-    """With a subject for each thread."""
+    """With nothing shared: a subject and an argument for each thread."""
+
+    argument: Ran | None = None
+    """With a subject for each thread, and one argument for all."""
+
+    component: Ran | None = None
+    """With a subject for each thread, all made of one object of the package."""
+
+    locked: Ran | None = None
+    """With one lock round every call."""
 
     alone: Ran | None = None
     """In one thread."""
@@ -204,6 +213,9 @@ class ShownRace(Race, Proof):
 
     calls: Scenario | None
     """The smallest scenario that shows it; None where the package's own tests showed it."""
+
+    arms: Variants | None = None
+    """What variants of the scenario showed."""
 
 
 class Harm(Proof):

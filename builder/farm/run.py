@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder import index
+from builder.config import catalog
 from builder.config.cool_down import CoolDown
 from builder.config.effort import EffortLevel
 from builder.config.matrix import Package
@@ -24,6 +25,7 @@ from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
 from builder.farm.pure_modules import find_pure_modules
 from builder.index import constraints, policy
+from builder.index.closure import close_index
 from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
 from builder.report import document, outputs
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from builder.farm.replay import Replay, ReplayResult
     from builder.farm.unchanged import CompletedRun
     from builder.index import Manifest
+    from builder.index.closure import Closure
     from builder.judge.application import JudgedApplication
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
@@ -122,7 +125,9 @@ def run(
         tried = TriedApplications()
         if request.is_whole_matrix:
             observer.say("publishing the index")
-            served = publish(judged, matrix, store, observer)
+            closure = close(judged, matrix)
+            judged = closure.packages
+            served = publish(closure, matrix, store, observer)
 
             def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
                 return _execute(matrix, wanted, store, request, observer, stop)
@@ -215,7 +220,9 @@ def merge(
         sources, evidence = merged_shards.sources, merged_shards.evidence
         judged = _judge(matrix, sources, evidence, store)
         observer.say("publishing the index")
-        served = publish(judged, matrix, store, observer)
+        closure = close(judged, matrix)
+        judged = closure.packages
+        served = publish(closure, matrix, store, observer)
 
         def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
             try:
@@ -337,8 +344,14 @@ def _record_run(store: Store) -> Iterator[str]:
         store.publications.end_run(run_id, outcome)
 
 
+def close(judged: Sequence[JudgedPackage], matrix: Matrix) -> Closure:
+    """Return judged packages in which what lacks a requirement is held back, by the policy of a matrix."""
+    tables = catalog.load()
+    return close_index(judged, matrix.farm.publish, [tables.abis[name] for name in matrix.abis])
+
+
 def publish(
-    judged: Sequence[JudgedPackage],
+    closure: Closure,
     matrix: Matrix,
     store: Store,
     observer: Observer | None = None,
@@ -348,7 +361,7 @@ def publish(
     The channels are `simple/`, with the wheels that the matrix's policy admits, and the quarantine with the others.
 
     Args:
-        judged: packages with their verdicts.
+        closure: packages with their verdicts, and what lacks a requirement.
         matrix: its policy says which verdicts are served.
         store: the store of the wheelhouse; the caller holds its lock.
         observer: is told which files are not in the index though they should be; None where nobody is.
@@ -356,7 +369,8 @@ def publish(
     Returns:
         What `simple/` holds now.
     """
-    served_files, quarantined_files = policy.assign_channels(judged, matrix.farm.publish)
+    judged, withheld = closure.packages, closure.withheld
+    served_files, quarantined_files = policy.assign_channels(judged, matrix.farm.publish, withheld)
     served = index.describe(served_files, store)
     quarantined = index.describe(quarantined_files, store)
 
@@ -364,9 +378,8 @@ def publish(
     if observer is not None:
         for filename, reason in publication.refused.items():
             observer.say(f"not published: {filename}: {reason}")
-    constraints.write(
-        publication.served, matrix.abis, policy.collect_remarks(judged), store.wheelhouse
-    )
+    remarks = policy.collect_remarks(judged, withheld)
+    constraints.write(publication.served, matrix.abis, remarks, store.wheelhouse, withheld)
     return publication.served
 
 

@@ -29,7 +29,9 @@ _FAMILIES = {
 _FINDINGS_HEAD = """# Findings
 
 Every code that wheelfarm reports, made from `builder/judge/codes.toml` by `make docs`. An **error** that names a
-verdict forces it; a warning or info does not keep a wheel from working. In commands, WHEEL is the wheel, FILE a native
+verdict forces it; a warning or info does not keep a wheel from working. WF601 to WF605 are warnings and force
+`distinct` where they take an object or an argument that threads share ([threads](threads.md)).
+In commands, WHEEL is the wheel, FILE a native
 file of it (`unzip WHEEL`), LOG the job's log that the report names.
 
 | code | severity | finding |

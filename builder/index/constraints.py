@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -27,11 +27,20 @@ FOLDER = "constraints"
 _APPLICATIONS = "applications"
 """The folder in it with what applications install."""
 
+Withheld = Mapping[str, Container[tuple[str, str]]]
+"""By ABI: what is served and lacks there what it needs, as (project, version)."""
+
 Remarks = Mapping[str, Mapping[str, str]]
 """By ABI and canonical name of a project: why it is missing there, or a warning about it, such as its verdict."""
 
 
-def write(served: Manifest, abis: Iterable[str], remarks: Remarks, wheelhouse: Path) -> None:
+def write(
+    served: Manifest,
+    abis: Iterable[str],
+    remarks: Remarks,
+    wheelhouse: Path,
+    withheld: Withheld | None = None,
+) -> None:
     """Write a constraints file for each ABI, `constraints/cp314t.txt`, and remove the files of other ABIs.
 
     Args:
@@ -39,9 +48,10 @@ def write(served: Manifest, abis: Iterable[str], remarks: Remarks, wheelhouse: P
         abis: names of the ABIs.
         remarks: why projects are missing, and warnings, for the comments in the files.
         wheelhouse: the folder that has `constraints/`.
+        withheld: what is served and lacks on an ABI what it needs; None for nothing.
     """
     folder = wheelhouse / FOLDER
-    texts = dict(render(served, list(abis), remarks))
+    texts = dict(render(served, list(abis), remarks, withheld))
     for name, text in texts.items():
         replace_text(folder / name, text)
     for path in folder.glob("*.txt"):
@@ -140,30 +150,40 @@ def _collect_yanked(served: Manifest, quarantine: Manifest, abi: str) -> dict[st
     return reasons
 
 
-def render(served: Manifest, abis: Sequence[str], remarks: Remarks) -> Iterator[tuple[str, str]]:
+def render(
+    served: Manifest, abis: Sequence[str], remarks: Remarks, withheld: Withheld | None = None
+) -> Iterator[tuple[str, str]]:
     """Iterate over the constraints file of each ABI, as (file name, text).
 
     Args:
         served: the content of `simple/`.
         abis: names of the ABIs.
         remarks: why projects are missing, and warnings, for the comments.
+        withheld: what is served and lacks on an ABI what it needs; None for nothing.
     """
-    pins = {abi: _collect_versions(served, abi) for abi in abis}
+    pins: dict[str, dict[str, list[str]]] = {}
+    for abi in abis:
+        lacking = (withheld or {}).get(abi, ())
+        pins[abi] = _collect_versions(served, abi, lacking)
     for abi in abis:
         yield f"{abi}.txt", _render_abi(abi, pins, remarks.get(abi, {}))
 
 
-def _collect_versions(served: Manifest, abi: str) -> dict[str, list[str]]:
+def _collect_versions(
+    served: Manifest, abi: str, lacking: Container[tuple[str, str]] = ()
+) -> dict[str, list[str]]:
     """Return the versions of each project that have a wheel for an ABI, the newest last.
 
-    Projects without such a wheel are left out.
+    Projects without such a wheel are left out, and so is what lacks there what it needs, as (project, version).
     """
     pins: dict[str, list[str]] = {}
     for project, entries in served.items():
         versions: set[Version] = set()
         for entry in entries:
-            if accepts_wheel(entry.filename, abi):
-                versions.add(parse_wheel_filename(entry.filename)[1])
+            version = parse_wheel_filename(entry.filename)[1]
+            is_lacking = (project, str(version)) in lacking
+            if accepts_wheel(entry.filename, abi) and not is_lacking:
+                versions.add(version)
         if versions:
             pins[project] = [str(version) for version in sorted(versions)]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from builder.distributions.identity import explain_mismatch
 from builder.distributions.tags import accepts_wheel
 from builder.index import ServedFile
@@ -13,7 +15,7 @@ from builder.verdicts import Verdict
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from builder.judge.package import JudgedPackage, Judgement
 
@@ -44,7 +46,9 @@ def is_admitted(judgement: Judgement, publish: Iterable[str]) -> bool:
 
 
 def assign_channels(
-    judged: Sequence[JudgedPackage], publish: Iterable[str]
+    judged: Sequence[JudgedPackage],
+    publish: Iterable[str],
+    withheld: Mapping[str, Mapping[tuple[str, str], str]] | None = None,
 ) -> tuple[list[ServedFile], list[ServedFile]]:
     """Return the files to serve and the files to quarantine, in this order.
 
@@ -54,6 +58,7 @@ def assign_channels(
     Args:
         judged: packages with their verdicts.
         publish: verdicts whose wheels are served.
+        withheld: by ABI, pure wheels that lack there what they need, and why; None for none.
     """
     allowed = frozenset(publish)
     served: list[ServedFile] = []
@@ -70,28 +75,46 @@ def assign_channels(
                     quarantined.append(file)
                 else:
                     served.append(file)
-        served += _find_pure_wheels(package, allowed)
+        for file in _find_pure_wheels(package, allowed, withheld or {}):
+            if file.yanked:
+                quarantined.append(file)
+            else:
+                served.append(file)
 
     return served, quarantined
 
 
-def collect_remarks(judged: Sequence[JudgedPackage]) -> dict[str, dict[str, str]]:
+def collect_remarks(
+    judged: Sequence[JudgedPackage],
+    withheld: Mapping[str, Mapping[tuple[str, str], str]] | None = None,
+) -> dict[str, dict[str, str]]:
     """Return the verdict and its reason, by ABI and project, as comments for constraints files.
 
-    Packages with a good verdict get no remark. Of a project with several versions each that gets one is named.
+    Packages with a good verdict get no remark, unless they are held back. Of a project with several versions each that
+    gets one is named.
+
+    Args:
+        judged: packages with their verdicts.
+        withheld: by ABI, pure wheels that lack there what they need, and why; None for none.
     """
     versions = Counter(package.project for package in judged)
     remarks: dict[str, dict[str, str]] = {}
     for package in judged:
         for judgement in package.abis.values():
-            if judgement.verdict.is_good:
+            if judgement.verdict.is_good and not judgement.held:
                 continue
             remark = f"{judgement.verdict.value}: {judgement.reason}"
+            if judgement.held:
+                remark = f"held back: {judgement.held}"
             if versions[package.project] > 1:
                 remark = f"{package.version}: {remark}"
             of_abi = remarks.setdefault(judgement.abi, {})
             others = of_abi.get(package.project)
             of_abi[package.project] = f"{others}; {remark}" if others else remark
+
+    for abi, reasons in (withheld or {}).items():
+        for (project, _), reason in reasons.items():
+            remarks.setdefault(abi, {}).setdefault(project, f"held back: {reason}")
 
     return remarks
 
@@ -102,7 +125,8 @@ def _refusal_reason(
     """Return why a wheel is not served, with one reason for each ABI; empty if it is served.
 
     A wheel is served only if it is admitted for the ABI that it was made for, and for every ABI whose installers would
-    take it: the two differ where its tags are not what was asked for.
+    take it: the two differ where its tags are not what was asked for. One that all of these hold back is not served
+    either; where one ABI alone does, that ABI's constraints leave it out.
 
     Args:
         package: the package with its verdicts.
@@ -111,24 +135,39 @@ def _refusal_reason(
         allowed: verdicts whose wheels are served.
     """
     reasons: list[str] = []
+    held: list[str] = []
+    is_installable = False
     for judgement in package.abis.values():
         concerns_wheel = judgement is made_for or accepts_wheel(filename, judgement.abi)
-        if concerns_wheel and not is_admitted(judgement, allowed):
+        if not concerns_wheel:
+            continue
+        if not is_admitted(judgement, allowed):
             verdict = judgement.verdict.value
             reasons.append(f"{verdict} on {judgement.abi}: {judgement.reason}")
+        elif judgement.held:
+            held.append(f"held back on {judgement.abi}: {judgement.held}")
+        else:
+            is_installable = True
 
+    if not is_installable:
+        reasons += held
     return "; ".join(reasons)
 
 
-def _find_pure_wheels(package: JudgedPackage, allowed: frozenset[str]) -> list[ServedFile]:
+def _find_pure_wheels(
+    package: JudgedPackage,
+    allowed: frozenset[str],
+    withheld: Mapping[str, Mapping[tuple[str, str], str]],
+) -> list[ServedFile]:
     """Return the pure wheels (without native modules) that come with a package.
 
-    The list is empty if the package has no source, or is admitted for no ABI.
+    The list is empty if the package has no source, or is admitted for no ABI. What lacks on every ABI what it needs is
+    yanked.
     """
     source = package.source
     if not isinstance(source, Source):
         return []
-    if not any(is_admitted(judgement, allowed) for judgement in package.abis.values()):
+    if not any(_is_served(judgement, allowed) for judgement in package.abis.values()):
         return []
 
     wheels = list(source.pure)
@@ -137,7 +176,17 @@ def _find_pure_wheels(package: JudgedPackage, allowed: frozenset[str]) -> list[S
 
     own: list[ServedFile] = []
     for wheel in wheels:
-        if not explain_mismatch(wheel.name, wheel.version, wheel.filename):
-            own.append(ServedFile(filename=wheel.filename, sha256=wheel.sha256))
+        if explain_mismatch(wheel.name, wheel.version, wheel.filename):
+            continue
+
+        key = (canonicalize_name(wheel.name), wheel.version)
+        reasons = [reasons[key] for reasons in withheld.values() if key in reasons]
+        is_nowhere = bool(withheld) and len(reasons) == len(withheld)
+        yanked = f"held back: {reasons[0]}" if is_nowhere else ""
+        own.append(ServedFile(filename=wheel.filename, sha256=wheel.sha256, yanked=yanked))
 
     return own
+
+
+def _is_served(judgement: Judgement, allowed: frozenset[str]) -> bool:
+    return is_admitted(judgement, allowed) and not judgement.held

@@ -311,6 +311,8 @@ def _explain_verdict(locked: LockedPackage, judgement: Judgement | None, abi: Ab
     """Return why no wheel of a package is served for an ABI."""
     if judgement is None:
         return f"{locked.name} {locked.version} was not judged on {abi.name}"
+    if judgement.held:
+        return f"{locked.name} {locked.version} is held back on {abi.name}: {judgement.held}"
     return f"{locked.name} {locked.version} is {judgement.verdict.value} on {abi.name}: {judgement.reason}"
 
 

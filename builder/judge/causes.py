@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from builder.judge.levels import join_faults
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -83,6 +85,7 @@ def _join(group: Sequence[Finding]) -> Finding:
         more = "more " if code == first.code else ""
         parts.append(f"{count} {more}{singular if count == 1 else plural}")
 
+    threads = join_faults([finding.threads for finding in ranked if finding.threads is not None])
     also = [name for finding in ranked for name in (finding.where, *finding.also)]
     functions = [name for finding in ranked for name in finding.functions]
     return replace(
@@ -90,4 +93,6 @@ def _join(group: Sequence[Finding]) -> Finding:
         detail=f"{first.detail}; with the same cause: {', '.join(parts)}",
         also=tuple(name for name in dict.fromkeys(also) if name != first.where),
         functions=tuple(dict.fromkeys(functions)),
+        remedy=first.remedy if threads is None else threads.remedy,
+        threads=threads,
     )

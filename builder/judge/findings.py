@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from builder.judge import codes
 from builder.judge.codes import Code
+from builder.judge.levels import ThreadFault
 from builder.judge.location import Location
 from builder.judge.ways_out import WayOut
 from builder.store.hashing import digest
-from builder.verdicts import Verdict
+from builder.verdicts import Severity, Verdict
 from builder.verdicts.codes import FindingCode
 
 _ID_LENGTH = 12  # hexadecimal digits: short enough to type, and unique among the findings of a run
@@ -33,6 +34,7 @@ class Finding:
         cause: what all findings with the same cause are called; empty where that is not known.
         functions: dotted names of the package's functions that it is about.
         also: what else it is about, each as `where` has it for a finding of its own: places of the same cause.
+        threads: what is known of a fault under threads: it decides the verdict; None for any other finding.
         advisory: it does not count for the verdict, because another base made up for it.
     """
 
@@ -53,6 +55,7 @@ class Finding:
     cause: str = ""
     functions: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    threads: ThreadFault | None = None
     advisory: bool = False
 
     @property
@@ -63,7 +66,16 @@ class Finding:
     @property
     def verdict(self) -> Verdict | None:
         """The verdict it forces."""
-        return None if self.advisory else self.kind.verdict
+        if self.advisory:
+            return None
+        return self.kind.verdict if self.threads is None else self.threads.verdict
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is: what users avoid by sharing nothing is a warning."""
+        if self.threads is not None and self.threads.verdict is Verdict.DISTINCT:
+            return Severity.WARNING
+        return self.kind.severity
 
     @property
     def id(self) -> str:

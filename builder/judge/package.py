@@ -20,6 +20,7 @@ from builder.judge.stages import (
     loaded_bases,
     says_gil_stays_off,
 )
+from builder.judge.thread_safety import assess_package
 from builder.judge.threads import (
     ThreadCoverage,
     deduplicate,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from builder.judge.bases import BaseOutcome
     from builder.judge.package_evidence import PackageEvidence
     from builder.judge.speed import Speed
+    from builder.judge.thread_safety import ThreadSafety
     from builder.sources import Fault, Source
 
 
@@ -70,6 +72,8 @@ class Judgement:
         loaded_on: bases it was imported on.
         base_outcomes: what importing showed, by base.
         coverage: how much of it was put under threads.
+        held: why the index holds its wheels back though policy admits the verdict; empty where it does not.
+        safety: how safe it is under threads; None on an ABI with the GIL, and where nothing of it is native.
     """
 
     abi: str
@@ -80,6 +84,8 @@ class Judgement:
     loaded_on: tuple[str, ...] = ()
     base_outcomes: Mapping[str, BaseOutcome] = field(default_factory=dict)
     coverage: ThreadCoverage = field(default_factory=ThreadCoverage)
+    safety: ThreadSafety | None = None
+    held: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +195,9 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
     loaded_on = loaded_bases(facts, abi.name)
     needs_threads = abi.free_threaded and not is_pure
     verdict = _choose_verdict(findings, coverage, needs_threads=needs_threads)
+    safety = None
+    if needs_threads and wheels:
+        safety = _assess_safety(findings, facts, coverage)
     if source.pure_wheel and not is_pure and _may_be_replaced(verdict):
         pure_finding = _offer_pure(source, abi)
         findings += (pure_finding.assign_to(source.name, source.version, abi.name),)
@@ -202,6 +211,7 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
             wheels,
             loaded_on,
             coverage,
+            safety,
             is_pure=is_pure and source.is_pure,
             after=evidence.after,
         ),
@@ -210,6 +220,24 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
         loaded_on=loaded_on,
         base_outcomes=judge_bases(facts.loads, abi.name, source.project),
         coverage=coverage,
+        safety=safety,
+    )
+
+
+def _assess_safety(
+    findings: Sequence[Finding], facts: PackageFacts, coverage: ThreadCoverage
+) -> ThreadSafety:
+    """Return how safe a package with native code is under threads, on a free-threaded ABI."""
+    race, exercise = facts.race, facts.exercise
+    surface = None if race is None else race.surface
+    gil_states = [searched.gil for searched in (race, exercise) if searched is not None]
+
+    return assess_package(
+        findings,
+        () if race is None else race.under_threads,
+        () if surface is None else surface.callables,
+        is_reach_sufficient=coverage.is_sufficient,
+        has_gil=any(gil_states),
     )
 
 
@@ -352,6 +380,7 @@ def _choose_reason(
     wheels: Iterable[Wheel],
     loaded_on: tuple[str, ...],
     coverage: ThreadCoverage,
+    safety: ThreadSafety | None,
     *,
     is_pure: bool,
     after: Sequence[str] = (),
@@ -361,6 +390,9 @@ def _choose_reason(
     Where findings force the verdict, it is the first of them and how many more there are; otherwise it says what was
     built, where it imports, and how much was put under threads.
     """
+    if verdict is Verdict.DISTINCT and safety is not None:
+        return safety.sentence
+
     deciding = [finding for finding in findings if finding.verdict is verdict]
     if deciding:
         first, *others = deciding

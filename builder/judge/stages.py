@@ -415,7 +415,8 @@ def judge_threads(evidence: PackageEvidence, facts: PackageFacts) -> Iterator[Fi
     """
     race = evidence.race
     if race is not None and facts.race is not None:
-        yield from _add_base(judge_race(facts.race, race.log), race)
+        plain_harms = () if facts.exercise is None else facts.exercise.harms
+        yield from _add_base(judge_race(facts.race, race.log, plain_harms), race)
     elif race is not None:
         yield from _undetermined_threads(race, facts)
 

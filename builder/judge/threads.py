@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from builder.evidence.race import NO_SDIST, Variants
 from builder.judge.causes import fold_causes
 from builder.judge.findings import Finding
+from builder.judge.levels import assess_fault, join_faults, was_shown
 from builder.judge.location import pair_locations, read_locations
 from builder.judge.sentences import (
     clean_call,
@@ -20,6 +21,7 @@ from builder.judge.sentences import (
     find_natives,
     name_function,
 )
+from builder.verdicts.levels import Consequence
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
@@ -44,6 +46,11 @@ MIN_COVERAGE = 0.5
 """Share of the native callables that must have been called by threads for `compatible`."""
 
 _HARM_CODES: dict[str, FindingCode] = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}
+_CONSEQUENCES = {
+    "crash": Consequence.CRASH,
+    "hang": Consequence.HANG,
+    "wrong": Consequence.WRONG,
+}
 _MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
 _MAX_MISSED = 6  # callables named of those that threads did not call
 _MAX_NATIVES = 4  # native callables of a finding, in `where`
@@ -127,21 +134,28 @@ def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield the findings without those of the same code and `where`, which would have the same id.
 
     Those with one cause are joined before. Of several with one id, the first with a program that reproduces it is kept,
-    or simply the first where none has one.
+    or simply the first where none has one; it forces the worst verdict of all.
     """
     chosen: dict[tuple[str, str], Finding] = {}
     for finding in fold_causes(findings):
         key = (finding.code, finding.where)
         earlier = chosen.get(key)
         adds_program = earlier is not None and bool(finding.script) and not earlier.script
-        if earlier is None or adds_program:
-            chosen[key] = finding
+        kept = finding if earlier is None or adds_program else earlier
+        if earlier is not None:
+            faults = [one.threads for one in (earlier, finding) if one.threads is not None]
+            kept = replace(kept, threads=join_faults(faults))
+        chosen[key] = kept
 
-    yield from limit(chosen.values())
+    yield from limit(sorted(chosen.values(), key=_verdict_rank, reverse=True))
+
+
+def _verdict_rank(finding: Finding) -> int:
+    return -1 if finding.verdict is None else finding.verdict.rank
 
 
 def limit(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the first findings of each code, and one finding that says how many more there are."""
+    """Yield the first findings of each code, the worst first, and one that says how many more there are."""
     told: dict[str, int] = {}
     left_out: dict[str, list[str]] = {}
     for finding in findings:
@@ -159,11 +173,16 @@ def limit(findings: Iterable[Finding]) -> Iterator[Finding]:
 # --- the race detector ------------------------------------------------------------------------------------------------
 
 
-def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
+def judge_race(facts: RaceFacts, log: str, plain_harms: Sequence[Harm] = ()) -> Iterator[Finding]:
     """Yield findings of the race job, i.e. of native calls by several threads under ThreadSanitizer.
 
     Nothing is yielded where there is no wheel. A package or detector that could not be prepared gives one finding on
     why.
+
+    Args:
+        facts: what the job found.
+        log: of the job.
+        plain_harms: what the wheel itself did with the plain interpreter.
     """
     if facts.wheel is None:
         return
@@ -184,7 +203,7 @@ def judge_race(facts: RaceFacts, log: str) -> Iterator[Finding]:
         yield Finding(code="WF611", detail=detail, log=log)
     else:
         yield from _judge_coverage(facts, facts.surface, log)
-        yield from _judge_events(facts, log)
+        yield from _judge_events(facts, log, plain_harms)
         yield from _judge_unlisted(facts, log)
         yield from _judge_unwatched(facts, log)
         yield from _judge_interference(facts.interference, log)
@@ -227,7 +246,7 @@ def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Fi
         yield Finding(code="WF611", detail=detail, where="kinds", log=log)
 
 
-def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
+def _judge_events(facts: RaceFacts, log: str, plain_harms: Sequence[Harm]) -> Iterator[Finding]:
     """Yield findings for races shown again, for harms (crashes, hangs, wrong results), and for other reports.
 
     Races are told by cause (`deduplicate`), so that all of them count.
@@ -237,7 +256,9 @@ def _judge_events(facts: RaceFacts, log: str) -> Iterator[Finding]:
             _race_finding(race, _find_alike(race, facts.races), log), gil=facts.gil
         )
 
-    yield from _judge_harms(facts.harms, log, race=True, gil=facts.gil)
+    for harm in facts.harms:
+        for finding in _judge_watched_harm(harm, facts.races, plain_harms, log):
+            yield _ignore_if_gil(finding, gil=facts.gil)
 
     for advisory in facts.advisory:
         yield _advisory_finding(advisory, _find_alike(advisory, facts.advisory), log)
@@ -261,11 +282,18 @@ def _race_finding(race: ShownRace, alike: Sequence[Race], log: str) -> Finding:
     functions = _list_functions(race.sides)
     calls = describe_calls(race.calls, functions)
     counts = _describe_counts(race.shown, race.ran)
+    variants = _describe_variants(race.arms or Variants())
     places = describe_places([race, *alike]) if race.sides else ""
+    fault = assess_fault(
+        race.calls,
+        race.arms,
+        Consequence.FREED if race.freed else Consequence.RACE,
+        came_again=bool(race.shown),
+    )
 
     return Finding(
         code="WF604" if race.freed else "WF605",
-        detail=f"{describe_race(race, alike)}{places}, when threads make {calls}{counts}",
+        detail=f"{describe_race(race, alike)}{places}, when threads make {calls}{counts}{variants}",
         where=race.cause or _join_places(race),
         locations=_locate(race),
         log=log,
@@ -275,6 +303,8 @@ def _race_finding(race: ShownRace, alike: Sequence[Race], log: str) -> Finding:
         cause=race.cause,
         functions=functions,
         also=_list_also(race),
+        remedy=fault.remedy,
+        threads=fault,
     )
 
 
@@ -348,7 +378,7 @@ def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
     if not facts.done:
         return
 
-    yield from _judge_harms(facts.harms, log, race=False, gil=facts.gil)
+    yield from _judge_harms(facts.harms, log, gil=facts.gil)
     yield from _judge_interference(facts.interference, log)
     if facts.own_tests is not None:
         yield from _judge_own_tests(facts.own_tests, log)
@@ -451,7 +481,47 @@ def _ignore_if_gil(finding: Finding, *, gil: bool) -> Finding:
     return replace(finding, advisory=True, detail=f"with the GIL on: {finding.detail}")
 
 
-def _judge_harms(harms: Iterable[Harm], log: str, *, race: bool, gil: bool) -> Iterator[Finding]:
+def _judge_watched_harm(
+    harm: Harm, races: Iterable[ShownRace], plain_harms: Iterable[Harm], log: str
+) -> Iterator[Finding]:
+    """Yield the finding for a crash or a hang of the build for the race detector.
+
+    Where the wheel itself does the same, that counts, and nothing is yielded. It is the package's as well where the
+    detector reports a race of it in the same calls. Otherwise only that build is known to have it: code that switches
+    stacks, say, does not survive the instrumentation.
+    """
+    is_of_wheel = any(
+        plain.what == harm.what and plain.shown and _have_same_calls(harm, plain)
+        for plain in plain_harms
+    )
+    if is_of_wheel:
+        return
+
+    if any(_have_same_calls(harm, race) for race in races):
+        yield from _judge_harms([harm], log, gil=False, race=True)
+        return
+
+    detail = f"{_describe_harm(harm)}; the detector reported no race in these calls"
+    yield Finding(
+        code="WF626",
+        detail=detail,
+        where=harm.what,
+        log=log,
+        script=harm.script or "",
+        race=True,
+    )
+
+
+def _have_same_calls(harm: Harm, other: Harm | ShownRace) -> bool:
+    """Return whether two events were seen in the same scenario, or in calls of the same native code."""
+    if other.scenario == harm.scenario:
+        return True
+    return other.calls is not None and not set(harm.calls.natives).isdisjoint(other.calls.natives)
+
+
+def _judge_harms(
+    harms: Iterable[Harm], log: str, *, gil: bool, race: bool = False
+) -> Iterator[Finding]:
     """Yield findings for crashes, hangs and wrong results under threads.
 
     A harm that a program showed again may decide the verdict. One that was not shown again does not: a crash, a hang or
@@ -486,7 +556,7 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
     threads meet says nothing about them (WF625); one that the sanitizer's build alone ends is not the package as it is.
     """
     variants = harm.arms or Variants()
-    happens_alone = _was_shown(variants.alone)
+    happens_alone = was_shown(variants.alone)
     # What only a value shows that changes the object at work on it hides nothing of what other values do.
     is_reentrant = harm.calls.kind == "reentrant"
     hides_threads = (
@@ -501,6 +571,10 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
         detail += _describe_variants(variants)
     detail += _quote_wrong(harm)
 
+    fault = None
+    if not happens_alone:
+        fault = assess_fault(harm.calls, variants, _CONSEQUENCES[harm.what], came_again=True)
+
     return Finding(
         code=code,
         detail=detail,
@@ -511,6 +585,8 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
         race=race,
         cause=harm.cause,
         functions=_list_harm_functions(harm),
+        remedy="" if fault is None else fault.remedy,
+        threads=fault,
     )
 
 
@@ -548,24 +624,21 @@ def _describe_harm(harm: Harm) -> str:
 
 
 def _describe_variants(variants: Variants) -> str:
-    """Return in which variants of the program the harm shows too: with the GIL on, with an object for each thread.
+    """Return in which variants of the program it shows too: with the GIL on, with an object for each thread.
 
-    Empty where it shows in neither.
+    Of the second, also how often it was tried in vain.
     """
     clauses = ""
-    if _was_shown(variants.gil):
+    if was_shown(variants.gil):
         clauses += "; it happens with the GIL on too"
-    if _was_shown(variants.private):
+    if was_shown(variants.private):
         clauses += (
             "; it happens with an object for each thread too: what they share is the module's"
         )
+    elif variants.private is not None:
+        clauses += f"; with nothing shared 0 of {variants.private[1]} times"
 
     return clauses
-
-
-def _was_shown(counts: tuple[int, int] | None) -> bool:
-    """Return whether a variant of a program, counted as (shown, ran), showed the harm at least once."""
-    return counts is not None and counts[0] > 0
 
 
 def _describe_end(harm: Harm) -> str:

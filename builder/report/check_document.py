@@ -199,7 +199,7 @@ def _finding_part(finding: Finding) -> CheckedFindingPart:
     """Return a finding's part of the document. A finding without a remedy of its own gets that of its code."""
     return CheckedFindingPart(
         code=finding.code,
-        severity=finding.kind.severity,
+        severity=finding.severity,
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,

@@ -14,6 +14,7 @@ from builder.sources import Source
 from builder.store.files import atomic_write
 from builder.untrusted.text import clean_line, clean_text
 from builder.verdicts import ApplicationVerdict, Severity, Verdict
+from builder.verdicts.levels import Consequence, Level, Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage, Judgement, Wheel
     from builder.judge.speed import Ratio, Speed
+    from builder.judge.thread_safety import ThreadSafety
     from builder.judge.threads import ThreadCoverage
 
 SCHEMA_VERSION = 1
 
 _RARITY = 100
 """`ExercisedPart.missed` is about a race that shows in one of so many concurrent calls: a round number, for people."""
+
+_MAX_NOT_TRIED = 100
+"""Names of callables that threads did not call: enough to see what kind is missing."""
 
 _MISSED_DIGITS = 4
 """Decimal places of a probability: more would claim an accuracy that the estimate does not have."""
@@ -77,6 +82,9 @@ class FindingPart(Part):
 
     where: CleanLine
     """The module, file, functions or stage it is about."""
+
+    needs: Need | None = None
+    """What threads have to share for it to show; null where it is no fault under threads."""
 
     locations: list[LocationPart] = []
     """The lines of source code it is about, where they are known: of a race, both accesses."""
@@ -154,6 +162,42 @@ class ExercisedPart(Part):
     """Native calls of own tests and examples that threads of a forked process made as well."""
 
 
+class CallablePart(Part):
+    """How safe a native callable is, or a type where a fault is only known to be of that."""
+
+    name: CleanLine
+    level: Level
+
+    needs: Need | None
+    """What threads have to share for its faults to show; null where none was seen."""
+
+    consequence: Consequence | None
+    """The worst that its faults do; null where none was seen."""
+
+    findings: list[str]
+    """Ids of the findings about it."""
+
+
+class ThreadSafetyPart(Part):
+    """How safe a package is under threads, in CPython's terms (its documentation, "Thread Safety Guarantees")."""
+
+    level: Level
+    """`shared`: threads may share its objects; `distinct`: if each thread has objects of its own; `compatible`: if a
+    lock is round every call; `incompatible`: not even then; `unknown`: too little was tried, or not settled."""
+
+    sentence: CleanText
+    """What that means, for someone who knows no C."""
+
+    callables: list[CallablePart]
+    """What is known of each native callable that threads called, the least safe first."""
+
+    not_tried: list[CleanLine]
+    """Native callables that threads did not call: the first of them."""
+
+    not_tried_count: int
+    """How many these are in all."""
+
+
 class RatioPart(Part):
     """A ratio of several calls: the lowest, the median, the highest."""
 
@@ -210,6 +254,10 @@ class AbiPart(Part):
     """Result of importing its wheels, by base; empty where there is no native module to import."""
 
     exercised: ExercisedPart
+
+    thread_safety: ThreadSafetyPart | None = None
+    """Null on an ABI with the GIL, where nothing is native or there is no wheel, and in older documents."""
+
     findings: list[FindingPart]
 
 
@@ -513,6 +561,7 @@ def _abi_part(judgement: Judgement) -> AbiPart:
         loaded_on=list(judgement.loaded_on),
         on=dict(judgement.base_outcomes),
         exercised=exercised_part(judgement.coverage),
+        thread_safety=None if judgement.safety is None else _safety_part(judgement.safety),
         findings=findings,
     )
 
@@ -544,6 +593,28 @@ def exercised_part(coverage: ThreadCoverage) -> ExercisedPart:
             for kind, (planned, played) in sorted(coverage.kinds.items())
         },
         amplified=coverage.amplified,
+    )
+
+
+def _safety_part(safety: ThreadSafety) -> ThreadSafetyPart:
+    """Return how safe a package is under threads, in the form of verdicts.json."""
+    callables = [
+        CallablePart(
+            name=row.name,
+            level=row.level,
+            needs=row.needs,
+            consequence=row.consequence,
+            findings=list(row.findings),
+        )
+        for row in safety.callables
+    ]
+
+    return ThreadSafetyPart(
+        level=safety.level,
+        sentence=safety.sentence,
+        callables=callables,
+        not_tried=list(safety.not_tried[:_MAX_NOT_TRIED]),
+        not_tried_count=len(safety.not_tried),
     )
 
 
@@ -589,10 +660,11 @@ def _finding_part(finding: Finding) -> FindingPart:
     return FindingPart(
         id=finding.id,
         code=finding.code,
-        severity=finding.kind.severity,
+        severity=finding.severity,
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
+        needs=None if finding.threads is None else finding.threads.needs,
         locations=location_parts(finding),
         also=list(finding.also),
         bases=list(finding.bases),

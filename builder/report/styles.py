@@ -24,6 +24,7 @@ _FAULT_STYLE = VerdictStyle(terminal="bold red", badge="#b3261e")
 
 _VERDICT_STYLES = {
     Verdict.COMPATIBLE: VerdictStyle(terminal="bold green", badge="#1a7f37"),
+    Verdict.DISTINCT: VerdictStyle(terminal="bold cyan", badge="#1f5fa8"),
     Verdict.UNPROVEN: VerdictStyle(terminal="green", badge="#3f6b57"),
     Verdict.GIL_REQUIRED: VerdictStyle(terminal="yellow", badge="#8a5a00"),
     Verdict.UNDETERMINED: VerdictStyle(terminal="bold magenta", badge="#6e40a8"),

@@ -9,6 +9,7 @@ class Verdict(StrEnum):
     """The outcome for a package on an ABI, the best first; of those that apply the last one wins."""
 
     COMPATIBLE = "compatible"
+    DISTINCT = "distinct"
     UNPROVEN = "unproven"
     UNDETERMINED = "undetermined"
     GIL_REQUIRED = "gil-required"

@@ -102,6 +102,7 @@ FindingCode: TypeAlias = Literal[
     "WF415",  # crash or hang on second import
     "WF416",  # error on second import
     "WF417",  # import not tried on any base
+    "WF418",  # requirement not served
     "WF501",  # GIL enabled by the import
     "WF502",  # GIL enabled by a submodule
     "WF503",  # wrong free-threading classifier
@@ -135,6 +136,7 @@ FindingCode: TypeAlias = Literal[
     "WF623",  # native code not watched by the race detector
     "WF624",  # data race in generated code
     "WF625",  # crash or hang in a single thread too
+    "WF626",  # failure of the race detector's build only
     "WF628",  # more races than are listed
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure

@@ -23,14 +23,24 @@ def deduplicate(events: Iterable[Event]) -> list[Event]:
     """
     by_key: dict[tuple[Any, ...], Event] = {}
     for event in events:
-        places = event.get("places") or [event["scenario"]]
-        key = (event["what"], *places)
+        key = name_event(event)
         if key in by_key:
             by_key[key]["times"] += 1
         else:
             by_key[key] = {**event, "times": 1}
 
     return list(by_key.values())
+
+
+def name_event(event: Event) -> tuple[Any, ...]:
+    """Return what tells an event apart from others: its kind and places, or its scenario where it has no places."""
+    places = event.get("places") or [event["scenario"]]
+    return (event["what"], *places)
+
+
+def is_own(event: Event) -> bool:
+    """Return whether a race counts against the package."""
+    return bool(event["owner"] == "package" and not event["lock_free"])
 
 
 _GRAVITY = {"crash": 0, "wrong": 1, "hang": 2}
@@ -57,10 +67,11 @@ def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Eve
         by_id: the scenarios by their ids.
     """
 
-    def rank(event: Event) -> tuple[int, bool, int]:
+    def rank(event: Event) -> tuple[int, bool, bool, int]:
         gravity = _GRAVITY.get(event["what"], _RACES_GRAVITY)
         is_grave = bool(event.get("freed")) or is_garbage(event)
-        return gravity, not is_grave, count_calls(by_id[event["scenario"]])
+        shown_private, _ = (event.get("arms") or {}).get("private", (0, 0))
+        return gravity, not is_grave, not shown_private, count_calls(by_id[event["scenario"]])
 
     told: dict[str, int] = {}  # how many of each cause so far
     turns: list[tuple[int, int, Event]] = []

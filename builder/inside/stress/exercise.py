@@ -300,7 +300,7 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
     if shown and example is not None:
         proof["script"] = prover.render_script(scenario, _TITLES[what])
         proof |= prover.try_short(scenario, _TITLES[what], reproduces)
-        proof["arms"] = prover.variants(scenario, reproduces, _VARIANT_TIMES)
+        proof["arms"] = prover.variants(scenario, reproduces, _VARIANT_TIMES, [shown, ran])
         proof["output"] = example.output[-_LONGEST_OUTPUT:]
         proof["signal"] = example.signal
 

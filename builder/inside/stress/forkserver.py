@@ -256,8 +256,9 @@ def play(
         call: Callable[[Any, Any], Any] = eval(f"lambda s, a: {text}", namespace)
         return call
 
-    def compile_maker(text: str | None) -> Callable[[], Any]:
-        maker: Callable[[], Any] = eval(f"lambda: {text}", namespace)
+    def compile_maker(text: str | None) -> Callable[..., Any]:
+        # `a` is the component that subjects are made of, where they share one.
+        maker: Callable[..., Any] = eval(f"lambda a=None: {text}", namespace)
         return maker
 
     rows = []

@@ -20,6 +20,9 @@ TICK_S = 0.0002
 LOOK_EVERY = 16
 """Calls that a thread makes between two looks at the clock, which takes as long as a short call."""
 
+GUARDED = ("distinct", "separate")
+"""Ways of sharing in which nothing is called where the expression of a subject always gives the same object."""
+
 LONGEST_TEXT = 20_000
 """Characters of a value that is compared: a longer one would take the time of many calls."""
 
@@ -43,7 +46,7 @@ def run_rounds(
     """Run rounds of threads that each make the calls of one row, over and over.
 
     Args:
-        make: makes the subject of the calls.
+        make: makes the subject of the calls; of the shared argument where what threads share is a component.
         argument: makes the argument that calls share.
         rows: one per kind of thread; a call is (text, function of subject and argument, its result alone, or None where
             that is not to be compared).
@@ -52,7 +55,9 @@ def run_rounds(
         iterations: calls each thread makes in a round.
         rounds: how often all of it is done, with a new subject.
         sharing: "shared", one subject for all threads; "private", one each; "fresh", a new one for every call;
-            "series", a new one for all threads at every step.
+            "series", a new one for all threads at every step; "argument", a subject for each thread, and one argument
+            for all; "component", a subject for each thread, all made of one argument; "separate" and "distinct", as
+            private and fresh, but nothing is called where `make` gives the same object every time.
         crew: runs a function of a thread's number in that many threads; None for new threads each time.
         make_immortal: is given every object that threads will share, before they do.
         longest_s: after how many seconds calls that still come to an end are cut short: a value that grows with each of
@@ -67,6 +72,10 @@ def run_rounds(
     wrong: dict[str, None] = {}  # in the order they were seen, each once
     errors: dict[str, int] = {}
     until = now() + (float("inf") if longest_s is None else longest_s)
+
+    # What is always the same object is shared, whoever asks for it.
+    if sharing in GUARDED and is_one_object(make):
+        return errors, []
 
     # What each thread or call has for itself leaves no common state to compare.
     expected = None
@@ -109,7 +118,7 @@ def run_rounds(
     return errors, list(wrong)
 
 
-def run_round(  # noqa: C901 - one loop, which threads must run without a lock
+def run_round(
     make,
     argument,
     rows,
@@ -125,7 +134,8 @@ def run_round(  # noqa: C901 - one loop, which threads must run without a lock
     returned,
 ):
     """Let threads make their calls once, note what came of them, and return the subject they shared."""
-    subject, shared = make(), argument()
+    shared = argument()
+    subject = make(shared) if sharing == "component" else make()
     series = [make() for _ in range(iterations)] if sharing == "series" else []
     if make_immortal:
         for value in (subject, shared, *series):
@@ -136,14 +146,12 @@ def run_round(  # noqa: C901 - one loop, which threads must run without a lock
     def work(number):
         # What threads count references of together orders them, and hides races:
         # each has functions and lists of its own.
-        own, given = (make(), argument()) if sharing == "private" else (subject, shared)
-        if sharing == "argument":
-            own = make()
+        own, given = hand_out(make, argument, sharing, subject, shared)
         texts = rows[number % len(rows)]
         row = [(call, result) for _, call, result in texts]
         start = number // len(rows)  # threads with the same row begin at different calls of it
         targets = series
-        fresh = make if sharing == "fresh" else None
+        fresh = make if sharing in ("fresh", "distinct") else None
         places = set()
 
         ready.append(number)
@@ -172,6 +180,23 @@ def run_round(  # noqa: C901 - one loop, which threads must run without a lock
     crew(work, threads)
     count_returned(rows, came_back, returned)
     return subject
+
+
+def hand_out(make, argument, sharing, subject, shared):
+    """Return the subject and the argument that a thread gets."""
+    if sharing in ("private", "separate"):
+        return make(), argument()
+    if sharing == "argument":
+        return make(), shared
+    if sharing == "component":
+        return make(shared), shared
+    return subject, shared
+
+
+def is_one_object(make):
+    """Return whether a subject is the same object whenever it is made."""
+    first, second = make(), make()
+    return first is not None and first is second
 
 
 def learn_results(make, argument, rows, crew, *, compares):

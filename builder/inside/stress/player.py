@@ -123,6 +123,19 @@ class Player:
         self._name_functions()
         return self._result
 
+    def play_more(self, scenarios: list[Scenario], *, rounds: int, seconds: float) -> PlayResult:
+        """Run further scenarios, in processes that are forked as those of the others, and return what is seen in them.
+
+        Args:
+            scenarios: what to run.
+            rounds: how often the threads of a scenario make all their calls.
+            seconds: most time for all of them.
+        """
+        self._rounds = rounds
+        self._deadline = time.monotonic() + seconds
+        self._result = PlayResult()
+        return self.play(scenarios)
+
     def _name_functions(self) -> None:
         """Say of each race and each crash which functions of the package stand behind it.
 

@@ -25,6 +25,7 @@ Facts:
 - `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
   hangs under the sanitizer), each with `sides` and `cause` (causes.py); `unlisted`: how many more there were. What was
   shown again has `script`, `shown`, `ran`; a race that only own tests showed has no script.
+  `arms` tells what variants of a scenario showed (arms.py).
 """
 
 import json
@@ -37,6 +38,7 @@ from typing import Any
 from ..supervise.accounts import supervise
 from . import (
     amplify,
+    arms,
     installing,
     instrumentation,
     learning,
@@ -52,6 +54,7 @@ from .causes import label_causes
 from .events import (
     Event,
     deduplicate,
+    is_own,
     list_interference,
     name_shared_type,
     print_events,
@@ -77,6 +80,9 @@ _CANARY_S = 30  # most time for each
 _PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
 _PROVED_ROUNDS = 12  # a program of few calls has time for more
 _VARIANT_TIMES = 2  # runs of each variant that tells what a harm needs
+_GIL_TIMES = 1  # runs with the GIL on, which orders all but what is done without it
+_ARMS_SHARE = 0.35
+"""Of the time that the plan has: for variants of the scenarios in which a race was seen. Not measured."""
 
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
 _LONGEST_OUTPUT = 3000
@@ -217,11 +223,18 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
 
         unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
         plan = plan_scenarios(surface, request)
-        played = play_plan(race, surface["prelude"], native, plan, effort["race_s"])
+        player = Player(
+            race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
+        )
+        played = player.play(plan)
         amplified = run_own_code(request, stage, race, names, native, forks=True)
 
     by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
-    events = deduplicate([*played.events, *amplified.events])
+    seen = [*played.events, *amplified.events]
+    measured = arms.measure_arms(player, seen, by_id, _ARMS_SHARE * effort["race_s"])
+    player.close()
+
+    events = [measured.describe(event) for event in deduplicate([*seen, *measured.more_races])]
     for event in events:
         event["shares"] = name_shared_type(by_id[event["scenario"]])
     races = [event for event in events if event["what"] == "race"]
@@ -240,7 +253,9 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
 
     known_places = {tuple(event["places"]) for event in races}
     tests, races_of_tests = race_own_tests(request, race, native, known_places)
-    tested_races = [{**event, "calls": None} for event in races_of_tests if is_own(event)]
+    tested_races = [
+        {**event, "calls": None, "arms": None} for event in races_of_tests if is_own(event)
+    ]
     foreign_races = [event for event in (*races, *races_of_tests) if not is_own(event)]
     own_races = [event for event in races if is_own(event)]
     label_causes([*own_races, *harms, *tested_races])
@@ -391,25 +406,6 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
     return plan
 
 
-def play_plan(
-    race: Interpreter, prelude: list[str], native: set[str], plan: list[Scenario], seconds: float
-) -> PlayResult:
-    """Run the planned scenarios under the sanitizer, as far as there is time.
-
-    Args:
-        race: the interpreter that was compiled with the sanitizer.
-        prelude: modules of the package.
-        native: file names of its extension modules.
-        plan: the scenarios.
-        seconds: most time for all of them.
-    """
-    player = Player(race, prelude, native, rounds=_PLAYED_ROUNDS, seconds=seconds)
-    played = player.play(plan)
-    player.close()
-
-    return played
-
-
 def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
     """Return what is reported of a surface, i.e. of what learn.py found out about how to call a distribution.
 
@@ -531,11 +527,6 @@ def race_own_tests(
     return tested, list(new_races.values())[:_MOST_LISTED]
 
 
-def is_own(event: Event) -> bool:
-    """Return whether a race counts against the package."""
-    return bool(event["owner"] == "package" and not event["lock_free"])
-
-
 def prove_events(
     events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: Effort
 ) -> list[Event]:
@@ -554,7 +545,7 @@ def prove_events(
     proved_causes: set[str] = set()
     for number, event in enumerate(events):
         scenario = by_id[event["scenario"]]
-        entry = {**event, "calls": scenario}
+        entry = {"arms": None, **event, "calls": scenario}
         is_live = scenario["kind"] == "live"  # no program can make what it is about
         cause = event.get("cause", "")
         is_new = bool(cause) and cause not in proved_causes
@@ -584,8 +575,8 @@ def prove_event(
     Returns:
         `shown` (how many runs of the program showed the event) and `ran` (how many runs there were). Where one showed
         it, also `calls` (the smallest scenario that does), `script` (the program's text), `output` (the end of what a
-        run printed) and, for a crash or a hang, `arms` (`[shown, ran]` for variants, such as one thread alone: they
-        tell what the event needs).
+        run printed) and `arms` (`[shown, ran]` for variants, such as one thread alone: they tell what the event
+        needs; of a race, those that were measured before, and the program with the GIL on).
     """
     reproduces = make_predicate(event, alike)
     small = prover.shrink(scenario, reproduces, list_functions(event))
@@ -596,8 +587,12 @@ def prove_event(
         script = prover.render_script(small, title)
         proof = {"calls": small, "script": script, **proof}
         proof |= prover.try_short(small, title, reproduces)
-        if event["what"] != "race":
-            proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES)
+        measured = event.get("arms") or {}
+        is_measured = "private" in measured or arms.shares_nothing(small)
+        if event["what"] == "race" and is_measured:
+            proof["arms"] = measured | prover.try_with_gil(small, reproduces, _GIL_TIMES)
+        else:
+            proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES, [shown, ran])
         proof["output"] = example.output[-_LONGEST_OUTPUT:] if example else ""
 
     print(f"{event['what']} {event.get('places', '')}: shown {shown} of {ran}", flush=True)

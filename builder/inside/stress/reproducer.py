@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import script, short_script
+from .arms import Arms, make_arms
 from .interpreter import Interpreter
 from .scenarios import Scenario
 from .script_run import Run, run_script
@@ -16,6 +17,9 @@ _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter
 _SHORT_RUNS = 2  # of the program for people: it is told how often it showed the fault
 _MOST_NAMED = 2  # calls of one function that are tried by themselves
 _MOST_SUGGESTED = 3  # single calls, and as many pairs: each takes a run
+
+_DECIDING = frozenset({"private", "alone"})
+"""Variants that tell whether a harm is the package's at all, and whether anybody can avoid it."""
 
 Predicate = Callable[[Run], bool]
 """Returns whether a run showed again what was seen once, such as a crash or a certain race."""
@@ -163,40 +167,35 @@ class Prover:
         return smallest
 
     def variants(
-        self, scenario: Scenario, reproduces: Predicate, times: int
-    ) -> dict[str, list[int]]:
-        """Run a scenario and variants of it, to learn whether the harm needs threads, a shared object, or no GIL.
+        self, scenario: Scenario, reproduces: Predicate, times: int, shared: list[int]
+    ) -> Arms:
+        """Run variants of a scenario, to learn whether the harm needs threads, a shared object, or no GIL.
+
+        Those that decide most come first, and run at least once; others are left out where the time is up.
 
         Args:
             scenario: a scenario that reproduces what was seen.
             reproduces: tells whether a run showed again what was seen.
             times: how often to run each variant.
+            shared: what the scenario as it is came to.
 
         Returns:
-            For each variant, how many runs reproduced the harm, and how many there were. The variants are `shared`, the
-            scenario as it is; `reading`, only calls that show the subject's state; `private`, an object for each
-            thread; `alone`, one thread; `gil`, the scenario as it is with the GIL on. A variant that makes no sense for
-            the scenario is missing.
+            For each variant, how many runs reproduced the harm, and how many there were: `shared`, the scenario as it
+            is; those of arms.py; `gil`, the scenario as it is with the GIL on.
         """
-        is_meeting = scenario["kind"] == "meeting"  # it takes two threads and one object
-        counts = {"shared": self._count_shown(scenario, reproduces, times)}
+        counts = {"shared": shared}
+        arms = make_arms(scenario)
+        for name in sorted(arms, key=lambda name: name not in _DECIDING):
+            if name in _DECIDING or not self._is_late():
+                counts[name] = self._count_shown(arms[name], reproduces, times)
 
-        if scenario["observe"]:
-            calls = [[text, None] for text in scenario["observe"]]
-            reading = {**scenario, "rows": [calls], "observe": []}
-            counts["reading"] = self._count_shown(reading, reproduces, times)
+        return counts | self.try_with_gil(scenario, reproduces, times)
 
-        if scenario["sharing"] == "shared" and not is_meeting:
-            private = {**scenario, "sharing": "private", "observe": []}
-            counts["private"] = self._count_shown(private, reproduces, times)
-
-        if not is_meeting:
-            calls = [call for row in scenario["rows"] for call in row]
-            alone = {**scenario, "threads": 1, "rows": [calls], "observe": []}
-            counts["alone"] = self._count_shown(alone, reproduces, times)
-
-        counts["gil"] = self._count_shown(scenario, reproduces, times, PYTHON_GIL="1")
-        return counts
+    def try_with_gil(self, scenario: Scenario, reproduces: Predicate, times: int) -> Arms:
+        """Run a scenario with the GIL on; return the counts as the variant `gil`, none where the time is up."""
+        if self._is_late():
+            return {}
+        return {"gil": self._count_shown(scenario, reproduces, times, PYTHON_GIL="1")}
 
     def _count_shown(
         self, scenario: Scenario, reproduces: Predicate, times: int, **environment: str

@@ -22,8 +22,8 @@ LONGEST_S = float(os.environ.get("WHEELFARM_LONGEST_S", "inf"))  # what still ma
 SHARING = {sharing!r}  # what the threads share: {explained}
 
 
-def make():
-    """Make what the calls are made on."""
+def make(a=None):
+    """Make what the calls are made on; of `a` where the threads share a component of it."""
     return {make}
 
 
@@ -82,7 +82,10 @@ _EXPLAINED = {
     "private": "nothing, each has an object of its own",
     "series": "one object for all of them at every step",
     "fresh": "nothing, each call has an object of its own",
+    "distinct": "nothing, each call has an object of its own",
+    "separate": "nothing, each has an object of its own",
     "argument": "the argument; each has an object of its own",
+    "component": "what their objects are made of; each has an object of its own",
 }
 
 _ALWAYS_IMPORTED = ("faulthandler", "os", "sys", "threading", "time")
@@ -102,6 +105,7 @@ _VALUES: tuple[type | Callable[..., Any], ...] = (
     values.join,
     values.after,
     values.Collecting,
+    values.locked,
 )
 """What calls may name of values.py, in an order in which each stands after what it needs."""
 
@@ -115,6 +119,8 @@ _HARNESS = (
     harness.describe_wrong,
     harness.count_returned,
     harness.run_in_threads,
+    harness.hand_out,
+    harness.is_one_object,
     harness.run_alone,
     harness.observe,
     harness.show,
@@ -263,6 +269,7 @@ def _render_harness() -> str:
         f"TICK_S = {harness.TICK_S}  # threads that are ready begin at the next multiple of this",
         f"LOOK_EVERY = {harness.LOOK_EVERY}  # calls between two looks at the clock",
         f"LONGEST_TEXT = {harness.LONGEST_TEXT}  # characters of a value that is compared",
+        f"GUARDED = {harness.GUARDED}  # ways of sharing that take objects of each thread's own",
     ]
     sources = "\n\n".join(inspect.getsource(function) for function in _HARNESS)
     return "\n".join(constants) + "\n\n\n" + sources

@@ -4,6 +4,7 @@ Expressions are evaluated with this module's classes under the name `values`; a 
 """
 
 import gc
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -369,6 +370,12 @@ class Collecting:
         """Collect."""
         gc.collect()
         return 1
+
+
+def locked(call: Callable[[], object], lock: threading.Lock = threading.Lock()) -> object:  # noqa: B008 - one lock
+    """Make a call while no other thread makes one that is made in this way."""
+    with lock:
+        return call()
 
 
 def suggest_values(name: str, annotation: str = "") -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import jinja2
 from builder import ROOT
 from builder.judge.bases import BaseOutcome
 from builder.report.history import count_verdicts
-from builder.report.site import speeds
+from builder.report.site import safety, speeds
 from builder.report.site.obstacles import find_obstacles
 from builder.store.files import replace_text
 from builder.store.hashing import digest_text
@@ -157,6 +157,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["moment"] = _format_time
     environment.filters["trouble"] = _failing_bases
     environment.globals["speeds"] = speeds
+    environment.globals["safety"] = safety
     environment.globals["policy"] = CONTENT_POLICY
     environment.globals["script"] = _SCRIPT
     environment.filters["rank"] = lambda verdict: verdict.rank

@@ -65,8 +65,9 @@ def _print_findings(findings: Sequence[Finding], console: Console) -> None:
         console: where to print.
     """
     kind = findings[0].kind
-    label = f"{kind.code} {kind.severity.value:7} "
-    heading = Text.assemble((label, SEVERITY_STYLES[kind.severity]), (kind.title, "bold"))
+    severity = max((finding.severity for finding in findings), key=lambda item: item.rank)
+    label = f"{kind.code} {severity.value:7} "
+    heading = Text.assemble((label, SEVERITY_STYLES[severity]), (kind.title, "bold"))
     console.print(Padding(heading, _UNDER_WHEEL))
 
     listed = findings[:_MAX_FINDINGS_OF_CODE]
@@ -76,7 +77,7 @@ def _print_findings(findings: Sequence[Finding], console: Console) -> None:
     if hidden:
         console.print(Padding(Text(f"and {hidden} more: see --json", style="dim"), _UNDER_FINDING))
 
-    if kind.severity is Severity.INFO:
+    if severity is Severity.INFO:
         return
     remedies = dict.fromkeys(finding.remedy or kind.remedy for finding in listed)
     for remedy in remedies:

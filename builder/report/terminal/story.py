@@ -15,7 +15,7 @@ from builder.errors import NoRecordError
 from builder.evidence.kinds import is_readable
 from builder.evidence.load import LoadFacts
 from builder.report import document
-from builder.report.site import speeds
+from builder.report.site import safety, speeds
 from builder.report.styles import SEVERITY_STYLES, verdict_style
 from builder.report.terminal.consoles import print_table
 from builder.report.terminal.progress import format_duration, outcome_label
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from builder.evidence.load import Declaration, Probe
-    from builder.report.document import AbiPart, FindingPart, PackagePart, SourcePart
+    from builder.report.document import (
+        AbiPart,
+        FindingPart,
+        PackagePart,
+        SourcePart,
+        ThreadSafetyPart,
+    )
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
@@ -208,8 +214,23 @@ def _render_abi(abi: str, part: AbiPart, console: Console) -> None:
     if part.on:
         outcomes = [f"{base} {outcome}" for base, outcome in part.on.items()]
         console.print(Text(f"  bases   {', '.join(outcomes)}"), soft_wrap=True)
+    if part.thread_safety is not None:
+        _render_safety(part.thread_safety, console)
     for finding in part.findings:
         _render_finding(finding, console)
+
+
+def _render_safety(part: ThreadSafetyPart, console: Console) -> None:
+    """Print what threads may share and what they may not, with the callables that break."""
+    console.print(Text(f"  threads {part.level}: {part.sentence}"), soft_wrap=True)
+    for row in safety.list_broken(part)[: safety.MOST_NAMED]:
+        needs = "" if row.needs is None else safety.NEED_WORDS[row.needs]
+        end = "" if row.consequence is None else safety.CONSEQUENCE_WORDS[row.consequence]
+        text = f"          {row.name}: {row.level}; threads share {needs}: {end}"
+        console.print(Text(text), soft_wrap=True)
+    untried = safety.name_not_tried(part)
+    if untried:
+        console.print(Text(f"          not tried: {untried}", style="dim"), soft_wrap=True)
 
 
 def _render_finding(finding: FindingPart, console: Console) -> None:

@@ -1,13 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
-from builder.index import policy
+from builder import index
+from builder.config import catalog
+from builder.index import constraints, policy
+from builder.index.closure import close_index
 from builder.judge.findings import Finding
 from builder.judge.package import JudgedPackage, Judgement, Wheel
-from builder.sources import Source
+from builder.sources import Pure, Source
 from builder.verdicts import Verdict
 from builder.verdicts.codes import FindingCode
 
-DEFAULT = ("compatible", "unproven", "gil-required")
+DEFAULT = ("compatible", "distinct", "unproven", "gil-required")
 GIL = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
 FREE = "foo-1.0-cp314-cp314t-manylinux_2_17_x86_64.whl"
 ANY = "foo-1.0-py3-none-manylinux_2_17_x86_64.whl"
@@ -108,3 +113,106 @@ def test_each_version_of_a_project_is_served_by_its_own_verdict():
     assert [file.filename for file in served] == [FREE.replace("1.0", "2.0", 1)]
     assert len(quarantined) == 2
     assert policy.collect_remarks(packages) == {"cp314t": {"foo": "1.0: racy: why; 3.0: racy: why"}}
+
+
+# --- what it needs ----------------------------------------------------------------------------------------------------
+
+ABIS = [catalog.load().abis[name] for name in ("cp314", "cp314t")]
+OTHER = Pure(
+    name="aio",
+    version="3.0",
+    filename="aio-3.0-py3-none-any.whl",
+    sha256="aio",
+    requires=("bar>=1",),
+)
+
+
+def native(name: str, verdict: Verdict, *needs: str, pure: tuple[Pure, ...] = ()) -> JudgedPackage:
+    """Return a package that is compatible on cp314, and has this verdict on cp314t."""
+    source = Source(
+        name=name, version="1.0", kind="index", filename=f"{name}-1.0.tar.gz", sha256="0", needs=needs, pure=pure
+    )  # fmt: skip
+    abis = {
+        "cp314": judgement("cp314", Verdict.COMPATIBLE, GIL.replace("foo", name)),
+        "cp314t": judgement("cp314t", verdict, FREE.replace("foo", name)),
+    }
+    return JudgedPackage(name=name, version="1.0", source=source, abis=abis)
+
+
+def served_names(packages: list[JudgedPackage]) -> tuple[set[str], dict[str, str]]:
+    """Return what is served, and why the rest is not, by file name, once the index is closed."""
+    closure = close_index(packages, DEFAULT, ABIS)
+    served, quarantined = policy.assign_channels(closure.packages, DEFAULT, closure.withheld)
+    return {file.filename for file in served}, {file.filename: file.yanked for file in quarantined}
+
+
+def test_what_lacks_a_requirement_is_held_back_where_it_does():
+    packages = [
+        native("foo", Verdict.COMPATIBLE, "bar"),
+        native("baz", Verdict.COMPATIBLE, "foo"),
+        native("bar", Verdict.RACY),
+    ]
+    served, refused = served_names(packages)
+    assert served == {GIL.replace("foo", name) for name in ("foo", "bar", "baz")}
+    assert refused == {
+        FREE: "held back on cp314t: it needs bar, which is in quarantine on cp314t (racy)",
+        FREE.replace("foo", "bar"): "racy on cp314t: why",
+        FREE.replace(
+            "foo", "baz"
+        ): "held back on cp314t: it needs foo, which is held back on cp314t itself",
+    }
+
+    foo = close_index(packages, DEFAULT, ABIS).packages[0].abis["cp314t"]
+    assert foo.verdict is Verdict.COMPATIBLE
+    assert [finding.code for finding in foo.findings] == ["WF418"]
+
+
+def test_what_needs_one_another_is_served():
+    packages = [native("foo", Verdict.DISTINCT, "bar"), native("bar", Verdict.COMPATIBLE, "foo")]
+    served, refused = served_names(packages)
+    assert (len(served), refused) == (4, {})
+
+
+def test_what_is_not_known_cannot_be_served():
+    _, refused = served_names([native("foo", Verdict.COMPATIBLE, "bar")])
+    assert refused[FREE] == "held back on cp314t: it needs bar, of which nothing is known on cp314t"
+
+
+def test_a_pure_wheel_is_not_pinned_where_it_lacks_what_it_needs():
+    packages = [
+        native("foo", Verdict.COMPATIBLE, pure=(OTHER,)),
+        native("bar", Verdict.RACY),
+    ]
+    served, refused = served_names(packages)
+    assert OTHER.filename in served
+    assert FREE in refused
+
+    closure = close_index(packages, DEFAULT, ABIS)
+    remarks = policy.collect_remarks(closure.packages, closure.withheld)
+    why = "held back: aio needs bar, which is in quarantine on cp314t (racy)"
+    assert remarks["cp314t"]["aio"] == why
+    entries = [index.Entry(filename=name, sha256=name) for name in served]
+    rendered = dict(
+        constraints.render(
+            index.make_manifest(entries), ["cp314", "cp314t"], remarks, closure.withheld
+        )
+    )
+    assert "\naio==3.0\n" in rendered["cp314.txt"]
+    assert f"\n#   aio: {why}\n" in rendered["cp314t.txt"]
+
+
+def test_a_pure_wheel_that_can_be_installed_nowhere_is_not_served():
+    packages = [native("foo", Verdict.COMPATIBLE, pure=(OTHER,)), native("bar", Verdict.RACY)]
+    packages[1].abis["cp314"] = judgement("cp314", Verdict.RACY, GIL.replace("foo", "bar"))  # type: ignore[index]
+    served, refused = served_names(packages)
+    assert served == set()
+    assert set(refused) == {GIL, FREE, GIL.replace("foo", "bar"), FREE.replace("foo", "bar")}
+
+
+def test_a_requirement_that_does_not_apply_keeps_nothing_back():
+    windows = replace(
+        OTHER, requires=('bar; sys_platform == "win32"', "unheard-of", "bar; extra == 'x'")
+    )
+    packages = [native("foo", Verdict.COMPATIBLE, pure=(windows,)), native("bar", Verdict.RACY)]
+    served, _ = served_names(packages)
+    assert {FREE, OTHER.filename} <= served

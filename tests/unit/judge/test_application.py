@@ -214,6 +214,29 @@ def test_a_served_package_that_is_unproven_is_a_risk():
     assert judged.reason == "installs and runs; to be known of bar: unproven: seen so"
 
 
+def test_a_package_whose_objects_are_not_to_be_shared_is_a_risk_that_says_so():
+    bar = package("bar", "1.0", Verdict.DISTINCT)
+    said = replace(bar.abis["cp314t"], reason="if threads share an object of bar.Box, it crashes")
+    told = replace(bar, abis={**bar.abis, "cp314t": said})
+    judged = judge_application(situation(package("foo"), told), WELL)
+    assert judged.verdict is ApplicationVerdict.READY_WITH_RISKS
+    assert judged.reason == (
+        "installs and runs; to be known of bar: distinct: if threads share an object of bar.Box, it crashes"
+    )
+
+
+def test_a_package_that_is_held_back_blocks_with_what_it_lacks():
+    foo = package("foo")
+    held = replace(foo.abis["cp314t"], held="it needs baz, which is in quarantine on cp314t (racy)")
+    lacking = replace(foo, abis={**foo.abis, "cp314t": held})
+    judged = judge_application(
+        situation(lacking, package("bar"), served_files={"bar": served("bar")}), None
+    )
+    assert judged.blockers[0].what == (
+        "foo 1.0 is held back on cp314t: it needs baz, which is in quarantine on cp314t (racy)"
+    )
+
+
 def test_the_gravest_of_what_has_to_be_known_comes_first():
     served = package("foo", "1.0", Verdict.UNPROVEN), package("bar", "1.0", Verdict.GIL_REQUIRED)
     judged = judge_application(situation(*served), WELL)

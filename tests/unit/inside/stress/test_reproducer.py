@@ -135,31 +135,43 @@ def test_how_often_it_showed_and_ran():
 
 def test_variants_tell_what_it_needs():
     prover = MadeUp(lambda trial, environment: trial["threads"] > 1 and not environment)
-    assert prover.variants(scenario("a b", "c"), crashed, 2) == {
-        "shared": [2, 2],
-        "reading": [2, 2],
+    whole = scenario("a b", "c")
+    assert prover.variants(whole, crashed, 2, [3, 4]) == {
+        "shared": [3, 4],
         "private": [2, 2],
         "alone": [0, 2],
+        "reading": [2, 2],
+        "locked": [2, 2],
         "gil": [0, 2],
     }
-    shared, reading, private, alone, gil = prover.ran[::2]
+    private, alone, reading, locked, gil = prover.ran[::2]
     assert texts(reading) == ["len(s)"]
-    assert (private["sharing"], private["observe"]) == ("private", [])
+    assert (private["sharing"], private["observe"]) == ("separate", [])
     assert (alone["threads"], texts(alone)) == (1, ["a b c"])
-    assert shared is gil
+    assert locked["rows"][1] == [["values.locked(lambda: (c))", None]]
+    assert whole is gil
+
+
+def test_of_what_is_late_only_what_decides_is_tried():
+    prover = MadeUp(lambda trial, _: True, deadline=time.monotonic() - 1)
+    assert prover.variants(scenario("a"), crashed, 2, [1, 1]) == {
+        "shared": [1, 1],
+        "private": [1, 1],
+        "alone": [1, 1],
+    }
 
 
 @pytest.mark.parametrize(
     ("more", "names"),
     [
         ({"kind": "meeting"}, ["shared", "reading", "gil"]),
-        ({"observe": []}, ["shared", "private", "alone", "gil"]),
-        ({"sharing": "fresh", "observe": []}, ["shared", "alone", "gil"]),
+        ({"observe": []}, ["shared", "private", "alone", "locked", "gil"]),
+        ({"make": None, "observe": []}, ["shared", "alone", "locked", "gil"]),
     ],
 )
 def test_variants_that_would_tell_nothing_are_left_out(more: dict[str, Any], names: list[str]):
     prover = MadeUp(lambda trial, _: False)
-    assert list(prover.variants(scenario("a", **more), crashed, 1)) == names
+    assert list(prover.variants(scenario("a", **more), crashed, 1, [1, 1])) == names
 
 
 def test_a_program_imports_first_what_has_to_be_imported_before_the_package():

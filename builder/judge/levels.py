@@ -1,0 +1,194 @@
+"""What variants of a fault's program showed -> what it needs, and the verdict that it forces. Pure.
+
+Why levels and not alarms: docs/decisions/0028-levels-instead-of-alarm.md.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from builder.evidence.race import Variants
+from builder.verdicts import Verdict
+from builder.verdicts.levels import Consequence, Level, Need
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from builder.evidence.race import Scenario
+
+_MAX_NATIVES = 4
+"""Native callables by which a fault is named; where its program reaches more, it is named after their type."""
+
+_MADE_BY = re.compile(r"([A-Za-z_][\w.]*)\(")
+"""What an expression calls first: `pkg.Box(4)` -> `pkg.Box`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ThreadFault:
+    """What is known of a fault under threads.
+
+    Attributes:
+        needs: what threads have to share for it to show.
+        consequence: what it does.
+        names: the native callables that it is about, or the type.
+        defies_lock: whether it showed with one lock round every call, too.
+        obeys_lock: whether it was tried with such a lock, and did not show.
+    """
+
+    needs: Need
+    consequence: Consequence
+    names: tuple[str, ...]
+    defies_lock: bool = False
+    obeys_lock: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """What to do in this very case; empty where too little is known of what it needs."""
+        remedy = _REMEDIES.get(self.needs, "")
+        if self.needs is Need.NOTHING and self.defies_lock:
+            remedy = "Call it from one thread only: it was tried with a lock round every call, which does not help."
+        elif remedy and self.obeys_lock:
+            remedy += " With a lock round every call it did not show."
+
+        return remedy
+
+    @property
+    def level(self) -> Level:
+        """How safe the code is that has it."""
+        breaks_reading = self.needs is Need.READING and self.consequence.is_harm
+        if self.needs is Need.UNKNOWN:
+            return Level.UNKNOWN
+        if self.needs is not Need.NOTHING and not breaks_reading:
+            return Level.DISTINCT
+        return Level.INCOMPATIBLE if self.defies_lock else Level.COMPATIBLE
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that it forces."""
+        if self.level is Level.DISTINCT:
+            return Verdict.DISTINCT
+        return Verdict.THREAD_UNSAFE if self.consequence.is_harm else Verdict.RACY
+
+
+_REMEDIES = {
+    Need.NOTHING: "Put one lock round every such call, or call it from one thread only.",
+    Need.READING: "Give each thread an object of its own: sharing one breaks even where threads only read it.",
+    Need.COMPONENT: "Make what the objects are made of anew for each thread, or use all of them under one lock.",
+    Need.ARGUMENT: "Pass a copy, or hold a lock while it is used and while it is changed.",
+    Need.OBJECT: "Give each thread an object of its own, or put a lock round every use of a shared one.",
+}
+"""What to do, by what threads share."""
+
+
+def assess_fault(
+    scenario: Scenario | None,
+    variants: Variants | None,
+    consequence: Consequence,
+    *,
+    came_again: bool,
+) -> ThreadFault:
+    """Return what is known of a fault.
+
+    Args:
+        scenario: the calls that show it; None where the package's own tests showed it.
+        variants: what variants of these calls showed; None where none were tried.
+        consequence: what it does.
+        came_again: whether a program of its own showed it.
+    """
+    variants = variants or Variants()
+
+    return ThreadFault(
+        needs=_find_need(scenario, variants, came_again=came_again),
+        consequence=consequence,
+        names=() if scenario is None else name_callables(scenario),
+        defies_lock=was_shown(variants.locked),
+        obeys_lock=variants.locked is not None and not was_shown(variants.locked),
+    )
+
+
+def join_faults(faults: Sequence[ThreadFault]) -> ThreadFault | None:
+    """Return what is known of several faults with the same cause; None where there is none.
+
+    What is settled for one of them is settled for all; of several, the one that needs least counts.
+    """
+    if not faults:
+        return None
+
+    settled = [fault for fault in faults if fault.needs is not Need.UNKNOWN] or list(faults)
+    least = min(settled, key=lambda fault: fault.needs.rank)
+    worst = max(faults, key=lambda fault: fault.consequence.rank)
+    names = [name for fault in faults for name in fault.names]
+    return replace(least, consequence=worst.consequence, names=tuple(dict.fromkeys(names)))
+
+
+def was_shown(counts: tuple[int, int] | None) -> bool:
+    """Return whether a variant of a program, counted as (shown, ran), showed the fault at least once."""
+    return counts is not None and counts[0] > 0
+
+
+def _find_need(scenario: Scenario | None, variants: Variants, *, came_again: bool) -> Need:
+    """Return the least that threads have to share for a fault to show.
+
+    What was shown with less is worth more than what was not shown with more.
+    """
+    if scenario is None:
+        return Need.UNKNOWN
+
+    by_scenario = _need_by_scenario(scenario)
+    if by_scenario is not None:
+        return by_scenario
+
+    by_variant = (
+        (variants.private, Need.NOTHING),
+        (variants.component, Need.COMPONENT),
+        (variants.argument, Need.ARGUMENT),
+        (variants.reading, Need.READING),
+    )
+    for counts, need in by_variant:
+        if was_shown(counts):
+            return need
+
+    has_own = scenario.sharing == "fresh" and scenario.argument is None
+    if has_own:
+        # It was seen with objects of each call's own, and these may be one and the same object.
+        return Need.UNKNOWN if variants.private is not None else Need.NOTHING
+
+    # That it does not show with nothing shared means something only where it is sure to show otherwise.
+    is_settled = variants.private is not None and (came_again or was_shown(variants.shared))
+    if not is_settled:
+        return Need.UNKNOWN
+    if scenario.make is not None:
+        return Need.OBJECT
+    # There, each call makes its object of the argument.
+    return Need.COMPONENT if scenario.kind == "component" else Need.ARGUMENT
+
+
+def _need_by_scenario(scenario: Scenario) -> Need | None:
+    """Return what a fault needs where the scenario itself says so; None where variants have to tell."""
+    if scenario.kind == "meeting":
+        # The argument is the farm's own callback.
+        return Need.NOTHING if scenario.make is None else Need.OBJECT
+    if scenario.make is None and scenario.argument is None:
+        return Need.NOTHING
+    if scenario.threads == 1 or scenario.sharing in {"private", "separate", "distinct"}:
+        return Need.NOTHING
+    if scenario.sharing == "component":
+        return Need.COMPONENT
+    if scenario.sharing == "argument":
+        return Need.ARGUMENT
+    return None
+
+
+def name_callables(scenario: Scenario) -> tuple[str, ...]:
+    """Return the native callables that a scenario is about; its type where it reaches many; else none."""
+    if 0 < len(scenario.natives) <= _MAX_NATIVES:
+        return scenario.natives
+
+    owners = {name.rpartition(".")[0] for name in scenario.natives}
+    if len(owners) == 1:
+        return tuple(owners)
+
+    made_by = _MADE_BY.match(scenario.make or "")
+    return (made_by[1],) if made_by else ()
