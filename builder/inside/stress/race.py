@@ -227,7 +227,9 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
             race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
         )
         played = player.play(plan)
-        amplified = run_own_code(request, stage, race, names, native, forks=True)
+        amplified = Amplified()
+        if recorded.calls:  # there is something to make by threads as well
+            amplified = run_own_code(request, stage, race, names, native, forks=True)
 
     by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
     seen = [*played.events, *amplified.events]
