@@ -1,5 +1,6 @@
 """One finding for one cause, and its sentence."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from builder.evidence.race import Race, Scenario, Side
 from builder.judge.causes import fold_causes
 from builder.judge.findings import Finding
+from builder.judge.location import Location
 from builder.judge.sentences import (
     clean_call,
     describe_calls,
@@ -188,6 +190,17 @@ def test_of_races_with_one_cause_the_one_with_a_program_is_told():
     assert one.script == "again"
     assert one.detail.endswith("with the same cause: 1 more race")
     assert one.functions == ("p.T.b", "p.T.a")
+
+
+def test_the_gravest_takes_the_program_of_another_with_its_cause():
+    """A use of freed memory was seen, and a race of the same function shown again."""
+    lines = (Location(path="x.c", line=7, function="grow"),)
+    shown = finding("WF605", "p.T", "p.T.a", cause="p.T", script="again", short="few", race=True)
+    (one,) = fold_causes(
+        [finding("WF604", "p.T", "p.T.a", cause="p.T"), replace(shown, locations=lines)]
+    )
+    assert (one.code, one.script, one.short, one.race) == ("WF604", "again", "few", True)
+    assert one.locations == lines
 
 
 def test_races_that_share_a_function_may_have_two_causes():
