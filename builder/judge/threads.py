@@ -54,7 +54,9 @@ _CONSEQUENCES = {
 _MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
 _MAX_MISSED = 6  # callables named of those that threads did not call
 _MAX_NATIVES = 4  # native callables of a finding, in `where`
-_MAX_BLAMED = 2  # callables of a wrong result that stand for its cause: of more, most are innocent
+_MAX_BLAMED = (
+    2  # callables of a harm without a stack that stand for its cause: of more, most are innocent
+)
 _MAX_SENTENCE_CHARS = 300  # a wrong result may be a long text
 
 
@@ -616,7 +618,7 @@ def _list_harm_functions(harm: Harm) -> tuple[str, ...]:
         return _list_functions(harm.sides)
 
     natives = find_natives(harm)
-    is_told_apart = harm.what == "wrong" and len(natives) <= _MAX_BLAMED
+    is_told_apart = harm.what in {"crash", "wrong"} and len(natives) <= _MAX_BLAMED
     return tuple(natives) if is_told_apart else ()
 
 

@@ -319,8 +319,11 @@ def _iter_crash_frames(stack: str, names: NativeNames) -> Iterator[Frame]:
         if match is None:
             continue
         folder, _, module = match["path"].rpartition("/")
-        # Addresses are those of returns: the call is before.
-        offset = names.locate(module, int(match["address"], 16) - 1)
+        # Beside a symbol stands what is added to that, else where in the file it is. Addresses are those of returns:
+        # the call is before.
+        offset = int(match["offset"], 16) - 1
+        if match["symbol"]:
+            offset = names.locate(module, int(match["address"], 16) - 1)
         yield Frame(
             function=match["symbol"] or "<null>",
             place="<null>",

@@ -456,14 +456,21 @@ def test_a_crash_takes_the_races_of_its_function_along():
     assert "f0 (foo.c)" in finding.also
 
 
+def test_a_crash_without_a_stack_is_that_of_the_functions_it_calls():
+    """The program that showed it was a process of its own, and nobody asked it for its functions."""
+    sides = [{**CRASHED, "access": "read"}, {**CRASHED, "function": "list.clear", "kind": "builtin", "access": "write"}]  # fmt: skip
+    races = [event(sides=sides, cause="foo.Box.put and list")]
+    crash = event("crash", signal="SIGSEGV")
+    (finding,) = judged(race(races=races), exercise(harms=[crash])).findings
+    assert (finding.code, finding.where) == ("WF601", "foo.Box.get, foo.Box.put")
+
+
 def test_races_of_one_cause_are_one_finding_named_by_it():
-    sides = [
-        {**CRASHED, "access": "write"},
-        {**CRASHED, "function": "foo.Box.get", "access": "read"},
-    ]
-    lines = [["src/foo.c", 7, "grow"], ["src/foo.c", 9, "peek"]]
+    put = {**CRASHED, "access": "write", "place": "grow (foo.c)", "source": "src/foo.c:7"}
+    get = {**CRASHED, "function": "foo.Box.get", "access": "read"}
+    get |= {"place": "peek (foo.c)", "source": "src/foo.c:9"}
     races = [
-        event(sides=sides, cause="foo.Box", places=[f"f{n} (foo.c)"], locations=lines, script="")
+        event(sides=[put, get], cause="foo.Box", places=[f"f{n} (foo.c)"], script="")
         for n in range(9)
     ]
     races[4]["script"] = "print('again')"
