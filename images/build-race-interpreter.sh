@@ -1,14 +1,16 @@
 #!/bin/sh
 # Compile one CPython with ThreadSanitizer; keep its program, its extension modules and its own suppressions.
-# Usage: build-race-interpreter.sh SOURCE.tar.xz FOLDER [CONFIGURE-OPTION…]
+# Usage: build-race-interpreter.sh SOURCE.tar.xz PATCH FOLDER [CONFIGURE-OPTION…]
 set -eu
-source=$1 folder=$2
-shift 2
+source=$1 patch=$2 folder=$3
+shift 3
 clang=$(echo /usr/bin/clang-[0-9]*[0-9])
 
 work=$(mktemp -d)
 tar -xf "$source" -C "$work" --strip-components=1
 cd "$work"
+# A release that it does not fit would be an interpreter that sees less: the build fails instead.
+patch -p1 --batch --forward -i "$patch"
 # Line tables are all that a report's places need. `make install` would compile the library under the sanitizer.
 ./configure --quiet --disable-test-modules --without-ensurepip --with-thread-sanitizer "$@" \
   CC="$clang" CXX="${clang%/*}/clang++-${clang##*-}" CFLAGS="-O2 -gline-tables-only"

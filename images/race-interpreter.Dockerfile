@@ -7,12 +7,12 @@ ENV DEBIAN_FRONTEND=noninteractive
 ARG COMPILER
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      ${COMPILER} make pkg-config xz-utils libc6-dev \
+      ${COMPILER} make patch pkg-config xz-utils libc6-dev \
       libbz2-dev libffi-dev liblzma-dev libncursesw5-dev libreadline-dev libsqlite3-dev libssl-dev libzstd-dev uuid-dev zlib1g-dev \
  && rm -rf /var/lib/apt/lists/*
-COPY build-race-interpreter.sh source.tar.xz /build/
+COPY build-race-interpreter.sh freed-memory.patch source.tar.xz /build/
 ARG OPTIONS
-RUN sh /build/build-race-interpreter.sh /build/source.tar.xz /opt/race ${OPTIONS}
+RUN sh /build/build-race-interpreter.sh /build/source.tar.xz /build/freed-memory.patch /opt/race ${OPTIONS}
 
 FROM scratch
 COPY --from=compiled /opt/race /opt/race

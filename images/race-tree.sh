@@ -1,6 +1,7 @@
 #!/bin/sh
-# Put the interpreter with ThreadSanitizer into a tree of its own, whose library is that of the plain interpreter, and
-# compile the canaries every search for races begins with. Usage: race-tree.sh PLAIN-PREFIX
+# Put the interpreter with ThreadSanitizer into a tree of its own, whose library is that of the plain interpreter, let
+# keep-symbols.sh stand for the compilers, linkers and strip, and compile the canaries every search for races begins
+# with. Usage: race-tree.sh PLAIN-PREFIX
 set -eu
 plain=$1
 tree=/opt/race/tree
@@ -19,12 +20,24 @@ done
 ln -s "$plain/include" "$tree/include"
 
 clang=$(echo /usr/bin/clang-[0-9]*[0-9])
-ln -s "$clang" /usr/local/bin/wheelfarm-clang
-ln -s "${clang%/*}/clang++-${clang##*-}" /usr/local/bin/wheelfarm-clang++
+mkdir -p /opt/race/compilers /opt/race/linkers
+ln -s "$clang" /opt/race/compilers/clang
+ln -s "${clang%/*}/clang++-${clang##*-}" /opt/race/compilers/clang++
+chmod 755 /opt/race/keep-symbols.sh
+for compiler in wheelfarm-clang wheelfarm-clang++; do
+  ln -s /opt/race/keep-symbols.sh "/usr/local/bin/$compiler"
+done
+for linker in /usr/bin/ld /usr/bin/ld.*; do
+  ln -s /opt/race/keep-symbols.sh "/opt/race/linkers/$(basename "$linker")"
+done
+# Each by all its names: CMake looks for it beside the compiler, others on the PATH.
+for strip in /usr/bin/strip /usr/bin/*-strip /usr/bin/llvm-strip-* /usr/lib/llvm-*/bin/llvm-strip; do
+  if [ -e "$strip" ]; then ln -sf /opt/race/keep-symbols.sh "$strip"; fi
+done
 ln -s "/usr/bin/llvm-symbolizer-${clang##*-}" /usr/local/bin/llvm-symbolizer
 suffix=$("$plain/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 mkdir -p /opt/race/canaries
-for canary in racy clean; do
+for canary in racy clean freed; do
   wheelfarm-clang -shared -fPIC -g -O1 -fsanitize=thread -DNAME="canary_$canary" -D"$canary" -I"$plain/include/$name" \
     /opt/race/canary.c -o "/opt/race/canaries/canary_$canary$suffix"
 done

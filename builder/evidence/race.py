@@ -171,8 +171,9 @@ class Race(Model):
     kind: str
     """ThreadSanitizer's words for it, such as `data race`."""
 
-    owner: Literal["package", "generator", "interpreter"]
-    """Whose code it is in."""
+    owner: Literal["package", "generator", "interpreter", "unwatched"]
+    """Whose code it is in; `unwatched` where it goes through native code that was not compiled for the race detector,
+    of which no lock is seen."""
 
     places: Many[str]
     """`FUNCTION (FILE)` of the two accesses, sorted; one where both are in the same function."""
@@ -285,10 +286,13 @@ class Interference(Model):
 
 
 class Preflight(Model):
-    """Whether the race detector works in this container, tried on two modules that come with it."""
+    """Whether the race detector works in this container, tried on three modules that come with it."""
 
     racy_seen: bool
     """Whether it saw a race that is there."""
+
+    freed_seen: bool | None = None
+    """Whether it saw an object used that another thread frees; None in older evidence, where this was not tried."""
 
     clean_silent: bool
     """Whether it saw none that is not there."""
@@ -412,6 +416,9 @@ class RaceResult(Facts):
     unwatched: dict[str, str] = Field(default_factory=dict)
     """Modules and files that the race detector did not see, each with the reason."""
 
+    unwatched_dependencies: Many[str] = ()
+    """Other packages that were there with native code that the race detector did not see."""
+
     interference: Many[Interference] = ()
     """What shows that the package interfered."""
 
@@ -505,7 +512,15 @@ class RaceAnswer(RaceResult):
     def _says_what_was_watched(self) -> Self:
         """Check that the search says what it did not see; facts of older versions do not."""
         if self.surface is not None:
-            self.require(["unwatched", "interference"], "the surface")
+            names = ["unwatched", "unwatched_dependencies", "interference"]
+            self.require(names, "the surface")
+        return self
+
+    @model_validator(mode="after")
+    def _tried_every_canary(self) -> Self:
+        """Check that the detector was tried on all modules that come with it; facts of older versions do not say so."""
+        if self.preflight is not None:
+            self.preflight.require(["freed_seen"], "the preflight")
         return self
 
 

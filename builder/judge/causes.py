@@ -86,6 +86,7 @@ def _join(group: Sequence[Finding]) -> Finding:
         parts.append(f"{count} {more}{singular if count == 1 else plural}")
 
     threads = join_faults([finding.threads for finding in ranked if finding.threads is not None])
+    shown = next((finding for finding in ranked if finding.script), first)
     also = [name for finding in ranked for name in (finding.where, *finding.also)]
     functions = [name for finding in ranked for name in finding.functions]
     return replace(
@@ -93,6 +94,10 @@ def _join(group: Sequence[Finding]) -> Finding:
         detail=f"{first.detail}; with the same cause: {', '.join(parts)}",
         also=tuple(name for name in dict.fromkeys(also) if name != first.where),
         functions=tuple(dict.fromkeys(functions)),
+        script=shown.script,
+        short=shown.short,
+        race=shown.race,
+        locations=shown.locations or first.locations,
         remedy=first.remedy if threads is None else threads.remedy,
         threads=threads,
     )

@@ -46,7 +46,10 @@ _STAND_INS = (
 
 def name_function(side: Side) -> str:
     """Return what a function is called in a sentence: `Table.add()`, `Table.size`, `Table.size = …`, `Table()`."""
-    parts = side.function.split(".")
+    # What a private module has is mostly reached by the package's own name.
+    *outer, leaf = side.function.split(".")
+    public = [part for part in outer if not part.startswith("_")]
+    parts = [*(public or outer), leaf]
     short = ".".join(parts[-2:])
     if side.kind in {"function", "call", "builtin"}:
         is_type_alone = side.kind == "builtin" and len(parts) == 1
@@ -138,16 +141,26 @@ def describe_places(races: Sequence[Race]) -> str:
     """Return where in the source a cause is: functions of C with their lines, and how many more places there are."""
     places: dict[str, None] = {}
     for race in races:
-        if not race.locations:
-            places.update(dict.fromkeys(race.lines))
-        for path, line, function in race.locations:
-            places[f"{function} ({path}:{line})" if line else f"{function} ({path})"] = None
+        for side in race.sides:
+            place = _name_place(side)
+            if place:
+                places[place] = None
 
     shown = list(places)[:_MAX_LINES]
     text = f" [{', '.join(shown)}"
     if len(places) > len(shown):
         text += f" and {len(places) - len(shown)} more places"
     return f"{text}]" if shown else ""
+
+
+def _name_place(side: Side) -> str:
+    """Return where in the package's source one side is; empty where that is not known, or it is in no file of its."""
+    if side.kind == "builtin":
+        return ""
+    function = side.place.partition(" (")[0]
+    if function.startswith("__pyx_"):  # the line alone says more
+        return side.source
+    return f"{function} ({side.source})" if side.source else side.place
 
 
 def describe_calls(scenario: Scenario | None, functions: Iterable[str] = ()) -> str:
@@ -188,11 +201,34 @@ def describe_calls(scenario: Scenario | None, functions: Iterable[str] = ()) -> 
 
 
 def clean_call(expression: str) -> str:
-    """Return a call as a person would write it: `s.get(values.Slow('k'))` -> `s.get('k')`."""
+    """Return a call as a person would write it: `s.get(values.Slow('k'))` -> `s.get('k')`.
+
+    What changes an object while it is asked is said to: `s.get(values.Reentrant('k', s, lambda s: s.clear()))` ->
+    `s.get('k' that calls s.clear())`.
+    """
+    expression = _name_reentrant(expression)
     for pattern, replacement in _STAND_INS:
         expression = pattern.sub(replacement, expression)
 
     return expression
+
+
+def _name_reentrant(expression: str) -> str:
+    """Return a call in which values that call back are said to do so."""
+    before, separator, rest = expression.partition("values.Reentrant(")
+    if not separator:
+        return expression
+
+    depth = 1
+    end = 0
+    while end < len(rest) and depth:
+        depth += {"(": 1, ")": -1}.get(rest[end], 0)
+        end += 1
+    key, _, step = rest[: end - 1].partition(", s, lambda s: ")
+    if depth or not step:  # cut, or written by somebody else
+        return expression
+
+    return f"{before}{key} that calls {step}{_name_reentrant(rest[end:])}"
 
 
 def find_natives(harm: Harm) -> list[str]:

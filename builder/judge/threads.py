@@ -54,7 +54,9 @@ _CONSEQUENCES = {
 _MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
 _MAX_MISSED = 6  # callables named of those that threads did not call
 _MAX_NATIVES = 4  # native callables of a finding, in `where`
-_MAX_BLAMED = 2  # callables of a wrong result that stand for its cause: of more, most are innocent
+_MAX_BLAMED = (
+    2  # callables of a harm without a stack that stand for its cause: of more, most are innocent
+)
 _MAX_SENTENCE_CHARS = 300  # a wrong result may be a long text
 
 
@@ -210,17 +212,23 @@ def judge_race(facts: RaceFacts, log: str, plain_harms: Sequence[Harm] = ()) -> 
 
 
 def _is_proven(preflight: Preflight | None) -> bool:
-    """Return whether the detector reported the race in a known racy program and none in a known clean one.
+    """Return whether the detector reported what is wrong in known faulty programs and nothing in a known clean one.
 
-    Only a detector that does both can be believed when it reports nothing about a package.
+    Only a detector that does all that can be believed when it reports nothing about a package.
     """
-    return preflight is not None and preflight.racy_seen and preflight.clean_silent
+    return preflight is not None and _describe_preflight(preflight) is None
 
 
-def _describe_preflight(preflight: Preflight | None) -> str:
+def _describe_preflight(preflight: Preflight | None) -> str | None:
+    """Return what the detector did that it should not; None where it did all as it should."""
     if preflight is None or not preflight.racy_seen:
         return "did not see a race that is there"
-    return "saw a race where there is none"
+    # In older evidence this is None.
+    if preflight.freed_seen is False:
+        return "did not see that an object is used which another thread frees"
+    if not preflight.clean_silent:
+        return "saw a race where there is none"
+    return None
 
 
 def _judge_coverage(facts: RaceFacts, surface: Surface, log: str) -> Iterator[Finding]:
@@ -332,6 +340,8 @@ def _advisory_finding(race: Race, alike: Sequence[Race], log: str) -> Finding:
         detail += f" and {len(alike)} more places"
     if race.known:
         detail += f"; {race.known}"
+    if race.owner == "unwatched":
+        detail += "; it goes through native code not compiled for the detector, which sees none of its locks"
 
     return Finding(
         code="WF607" if race.lock_free else code,
@@ -363,9 +373,16 @@ def _judge_unlisted(facts: RaceFacts, log: str) -> Iterator[Finding]:
 
 
 def _judge_unwatched(facts: RaceFacts, log: str) -> Iterator[Finding]:
-    """Yield a finding for each file of native code, or module, that the race detector did not see."""
+    """Yield a finding for each file of native code, or module, that the race detector did not see.
+
+    One more names the packages beside it whose native code it did not see.
+    """
     for name, reason in list(facts.unwatched.items())[:_MAX_FINDINGS]:
         yield Finding(code="WF623", detail=f"{name}: {reason}", where=name, log=log)
+
+    if facts.unwatched_dependencies:
+        names = join_names(list(facts.unwatched_dependencies), _MAX_FINDINGS)
+        yield Finding(code="WF627", detail=names, where="dependencies", log=log)
 
 
 # --- the plain interpreter --------------------------------------------------------------------------------------------
@@ -601,7 +618,7 @@ def _list_harm_functions(harm: Harm) -> tuple[str, ...]:
         return _list_functions(harm.sides)
 
     natives = find_natives(harm)
-    is_told_apart = harm.what == "wrong" and len(natives) <= _MAX_BLAMED
+    is_told_apart = harm.what in {"crash", "wrong"} and len(natives) <= _MAX_BLAMED
     return tuple(natives) if is_told_apart else ()
 
 

@@ -137,6 +137,7 @@ FindingCode: TypeAlias = Literal[
     "WF624",  # data race in generated code
     "WF625",  # crash or hang in a single thread too
     "WF626",  # failure of the race detector's build only
+    "WF627",  # native dependencies not watched by the race detector
     "WF628",  # more races than are listed
     "WF901",  # base image unavailable
     "WF902",  # infrastructure failure

@@ -65,14 +65,19 @@ def unlocked(shop: Workshop) -> str:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, images: Workshop) -> Workshop:
-    """Return a workshop where a safe and a faulty package were put under threads."""
+    """Return a workshop where a safe package and three faulty ones were put under threads."""
     assert images
     shop = Workshop(root=tmp_path_factory.mktemp("threads"))
     tables = "".join(
         f'[packages.{name}]\nsdist = "{name}-{version}.tar.gz"\n'
-        for name, version in (("spanbuf", "0.4.4"), ("hexview", "1.0"), ("telegrapher", "3.0.0"))
+        for name, version in (
+            ("spanbuf", "0.4.4"),
+            ("hexview", "1.0"),
+            ("telegrapher", "3.0.0"),
+            ("tearoff", "1.2"),
+        )
     )
-    shop.write(HEAD + tables, "spanbuf", "hexview", "telegrapher")
+    shop.write(HEAD + tables, "spanbuf", "hexview", "telegrapher", "tearoff")
     ended = shop.run("--effort", "quick")
     assert ended.returncode == 1, ended.stdout + ended.stderr
     return shop
@@ -101,6 +106,13 @@ def test_what_only_its_own_tests_can_make_is_put_under_threads(done: Workshop):
     assert part["exercised"]["pairs"] > 0
     named = [f"{finding['where']} {finding['detail']}" for finding in part["findings"]]
     assert any("note_station" in text for text in named), named
+
+
+def test_memory_that_is_freed_under_a_reader_is_seen_in_a_build_that_strips_symbols(done: Workshop):
+    findings = done.verdicts()["tearoff"]["abis"]["cp314t"]["findings"]
+    freed = [finding for finding in findings if finding["code"] == "WF604"]
+    named = [f"{finding['where']} {finding['detail']}" for finding in freed]
+    assert any("letters" in text and "tear" in text for text in named), findings
 
 
 def test_a_finding_is_replayed_by_its_id(done: Workshop):
@@ -173,7 +185,11 @@ def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Pat
     )
     ended = engine.run(task, log=tmp_path / "log", stop=threading.Event())
     answers = json.loads(next(iter(ended.output.values())))
-    assert answers.pop("whole") == {"racy_seen": True, "clean_silent": True}
+    assert answers.pop("whole") == {
+        "racy_seen": True,
+        "freed_seen": True,
+        "clean_silent": True,
+    }
     assert {name for name, seen in answers.items() if not seen["racy_seen"]} == {
         "sanitizer off", "one thread", "canary removed",
     }  # fmt: skip

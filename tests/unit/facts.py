@@ -138,14 +138,14 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
         {"wheel": None},
         {"wheel": WHEEL, "failure": "clang: error", "kit": {"wheels": [], "requirements": []}, "signs": [], **FETCHED},
         {"wheel": WHEEL, "failure": None, "kit": {"wheels": [], "requirements": []}, "signs": [], **FETCHED,
-         "preflight": {"racy_seen": True, "clean_silent": True}, "install": "it conflicts", "race_wheel": WHEEL},
+         "preflight": {"racy_seen": True, "freed_seen": True, "clean_silent": True}, "install": "it conflicts", "race_wheel": WHEEL},
         {
             "wheel": WHEEL, "failure": None, "kit": {"wheels": ["pytest-9.0-py3-none-any.whl"], "requirements": ["attrs"]},
-            "signs": ["bare", "writable"], **FETCHED, "preflight": {"racy_seen": True, "clean_silent": True}, "install": None,
+            "signs": ["bare", "writable"], **FETCHED, "preflight": {"racy_seen": True, "freed_seen": True, "clean_silent": True}, "install": None,
             "surface": {"prelude": ["foo"], "failed": {"foo.tk": "ImportError: no"}, "callables": ["foo.f"], "reached": ["foo.f"],
                         "fatal": [], "complete": True, "calls": [CALL]},
             "scenarios": 141, "played": 120, "late": 21, "gil": False, "under_threads": ["foo.f"],
-            "unwatched": {}, "interference": [], "natives": ["_foo.cpython-314t-x86_64-linux-gnu.so"], "pairs": 24, "side_by_side": 72, "errors": {"ValueError: no": 7},
+            "unwatched": {}, "unwatched_dependencies": [], "interference": [], "natives": ["_foo.cpython-314t-x86_64-linux-gnu.so"], "pairs": 24, "side_by_side": 72, "errors": {"ValueError: no": 7},
             "own_tests": {"ran": True, "seconds": 1.5, "passed": 3, "ended": "by itself"},
             "races": [
                 {**RACED, "locations": [["foo.c", 12, "Box_put"], ["foo.c", 30, "Box_put"]], "calls": SCENARIO, "script": "import foo", "shown": 3, "ran": 3, "output": "WARNING"},

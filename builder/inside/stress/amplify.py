@@ -312,7 +312,7 @@ def _take_trial(
 
     if interpreter.race:
         for report in reports.parse(written):
-            judged = causes.judge_report(report, native, functions)
+            judged = causes.judge_report(report, native, functions, unwatched=interpreter.unwatched)
             amplified.events.append({"what": "race", "scenario": scenario_id, **judged})
 
 

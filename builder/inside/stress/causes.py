@@ -75,6 +75,7 @@ def judge_report(
     modules: set[str],
     names: NativeNames | None = None,
     folders: tuple[str, ...] = (),
+    unwatched: frozenset[str] = frozenset(),
 ) -> Event:
     """Return what is said of a report: its fields of an event of the kind `race`.
 
@@ -83,13 +84,15 @@ def judge_report(
         modules: file names of the package's extension modules.
         names: which function is what in Python; None where nobody asked the process.
         folders: as for `reports.attribute`.
+        unwatched: as for `reports.attribute`.
 
     Returns:
         `kind`, what reports.Attribution has, `sides` (see Side), `known` (what is known of a race of the interpreter)
         and `report` (its text).
     """
     is_own = make_owner_test(modules, folders)
-    fields: Event = {"kind": report["kind"], **attribute(report, modules, folders), "known": ""}
+    attribution = attribute(report, modules, folders, unwatched)
+    fields: Event = {"kind": report["kind"], **attribution, "known": ""}
     if fields["owner"] == "package" and is_interpreters_own(report, is_own):
         fields["owner"] = "interpreter"
     if fields["owner"] == "interpreter":
@@ -316,8 +319,11 @@ def _iter_crash_frames(stack: str, names: NativeNames) -> Iterator[Frame]:
         if match is None:
             continue
         folder, _, module = match["path"].rpartition("/")
-        # Addresses are those of returns: the call is before.
-        offset = names.locate(module, int(match["address"], 16) - 1)
+        # Beside a symbol stands what is added to that, else where in the file it is. Addresses are those of returns:
+        # the call is before.
+        offset = int(match["offset"], 16) - 1
+        if match["symbol"]:
+            offset = names.locate(module, int(match["address"], 16) - 1)
         yield Frame(
             function=match["symbol"] or "<null>",
             place="<null>",

@@ -1,11 +1,11 @@
-"""Which native code of a wheel the race detector cannot see: what was not compiled for it, or is missing."""
+"""Which native code the race detector cannot see, of a wheel and beside it: not compiled for it, or missing."""
 
 import struct
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackagePath
 from pathlib import Path, PurePath
 
-from ..supervise.distributions import find_distribution, list_files
+from ..supervise.distributions import find_distribution, list_distributions, list_files
 
 _ENTRY_POINTS = b"__tsan_"
 """Beginning of the names of the sanitizer's functions: every object that is compiled with `-fsanitize=thread` imports
@@ -87,6 +87,27 @@ def find_watched(name: str, race_site: str) -> set[str]:
             watched.add(file.name)
 
     return watched
+
+
+def find_unwatched_dependencies(name: str, race_site: str) -> dict[str, list[str]]:
+    """Return the native code beside a distribution that was not compiled for the race detector: what it needs.
+
+    Args:
+        name: the distribution's name, in its canonical form (PEP 503).
+        race_site: as for `find_unwatched`.
+
+    Returns:
+        File names, by the canonical name of the distribution that has them.
+    """
+    unwatched: dict[str, list[str]] = {}
+    for dependency, distribution in list_distributions(race_site):
+        if dependency == name:
+            continue
+        for file in list_files(distribution):
+            if _is_installed(file) and explain_unwatched(Path(str(file.locate()))) is not None:
+                unwatched.setdefault(dependency, []).append(file.name)
+
+    return unwatched
 
 
 def explain_unwatched(path: Path) -> str | None:

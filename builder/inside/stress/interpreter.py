@@ -46,12 +46,14 @@ class Interpreter:
         site: the folder the distribution is installed in.
         race: whether it was compiled with ThreadSanitizer.
         patience_s: how long a scenario may go on without a sign of life.
+        unwatched: file names of native code in `site` that the sanitizer does not watch.
     """
 
     python: str
     site: str
     race: bool = False
     patience_s: float = 10.0
+    unwatched: frozenset[str] = frozenset()
 
     @property
     def longest_s(self) -> float:

@@ -192,7 +192,7 @@ def race_tests(
         watched = runner.run_under_detector()
         seconds = round(time.monotonic() - began, 1)
 
-    races = _list_races(watched.reported, modules, scratch / _TOOLS)
+    races = _list_races(watched.reported, modules, scratch / _TOOLS, interpreter.unwatched)
     passed = len(watched.run.outcomes.passed)
     lost = watched.lost
     shows_own_race = any(race["owner"] == "package" for race in races)
@@ -239,17 +239,20 @@ def _find_broken(alone: _TestRun, parallel: _TestRun) -> dict[str, str]:
     return broken
 
 
-def _list_races(reported: str, modules: set[str], tools: Path) -> list[dict[str, Any]]:
+def _list_races(
+    reported: str, modules: set[str], tools: Path, unwatched: frozenset[str]
+) -> list[dict[str, Any]]:
     """Return the races in what the detector wrote; empty where it wrote nothing.
 
     Args:
         reported: its reports, and what else was printed as errors.
         modules: file names of the distribution's extension modules.
         tools: where what the tests need is installed.
+        unwatched: file names of native code that the detector does not see.
     """
     races: list[dict[str, Any]] = []
     for report in reports.parse(reported):
-        judged = causes.judge_report(report, modules, folders=(str(tools),))
+        judged = causes.judge_report(report, modules, folders=(str(tools),), unwatched=unwatched)
         races.append({"what": "race", **judged})
 
     return races

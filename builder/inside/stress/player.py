@@ -150,9 +150,12 @@ class Player:
             self._names = NativeNames(self._server.list_functions())
         names = self._names
         is_own = reports.make_owner_test(self._modules)
+        unwatched = self._interpreter.unwatched
         for event in unnamed:
             if event["what"] == "race":
-                event.update(causes.judge_report(event.pop("parsed"), self._modules, names))
+                report = event.pop("parsed")
+                judged = causes.judge_report(report, self._modules, names, unwatched=unwatched)
+                event.update(judged)
             else:
                 event["sides"] = causes.describe_crash(event["stack"], is_own, names)
 

@@ -9,8 +9,8 @@ is no pytest) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`
 
 Facts:
 
-- `preflight` (`racy_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here; `install`:
-  what went wrong, or null;
+- `preflight` (`racy_seen`, `freed_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here;
+  `install`: what went wrong, or null;
 - `surface`: what learn.py wrote, without what only it needs; `plan`;
 - `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `kinds`: of each kind, how many
   there are and came to their end; `gil`, `errors`;
@@ -20,18 +20,20 @@ Facts:
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
 - `own_tests`: what its own tests came to under the sanitizer;
-- `unwatched`: native code that the detector does not see, with the reason; `interference`: what shows that the package
-  ended or spoke for the processes that called it;
+- `unwatched`: native code that the detector does not see, with the reason; `unwatched_dependencies`: names of other
+  distributions of which the same is true; `interference`: what shows that the package ended or spoke for the processes
+  that called it;
 - `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
   hangs under the sanitizer), each with `sides` and `cause` (causes.py); `unlisted`: how many more there were. What was
   shown again has `script`, `shown`, `ran`; a race that only own tests showed has no script.
   `arms` tells what variants of a scenario showed (arms.py).
 """
 
+import itertools
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,7 @@ from .scenarios import Scenario
 _SITE = "/tmp/site"
 _RACE_SITE = "/tmp/race-site"
 _CANARIES = "/opt/race/canaries"
-"""Where the image has two extension modules: one is known to race, and one is known not to."""
+"""Where the image has three extension modules, the canaries: see images/canary.c."""
 
 _PATIENCE_S = 12.0
 """How long a scenario may go on without a sign of life: longer than in exercise.py, for the sanitizer is slow."""
@@ -135,30 +137,51 @@ def install_both(request: dict[str, Any]) -> str | None:
 
 
 def check_canaries(python: str, threads: int) -> dict[str, bool]:
-    """Check that the sanitizer sees a race that is known to be there, and none in a module that is known to have none.
+    """Check that the sanitizer sees what is known to be there, and nothing in a module that is known to have no race.
 
     Args:
         python: the interpreter that was compiled with the sanitizer.
         threads: how many threads call the modules, the "canaries".
 
     Returns:
-        `racy_seen` and `clean_silent`: both are true where the detector works.
+        `racy_seen` (a counter without protection), `freed_seen` (an object is used that another thread frees: the
+        interpreter's allocator has to tell the sanitizer) and `clean_silent`: all are true where the detector works.
     """
     interpreter = Interpreter(python, _CANARIES, race=True, patience_s=_PATIENCE_S)
     racy_events = play_canary(interpreter, "canary_racy", threads)
+    freed_events = play_canary(interpreter, "canary_freed", threads)
     clean_events = play_canary(interpreter, "canary_clean", threads)
-    print("preflight", {"canary_racy": racy_events, "canary_clean": clean_events}, flush=True)
+    seen = {
+        "canary_racy": list_places(racy_events),
+        "canary_freed": list_places(freed_events),
+        "canary_clean": list_places(clean_events),
+    }
+    print("preflight", seen, flush=True)
 
+    freeing_events = [event for event in freed_events if event.get("freed")]
     return {
-        "racy_seen": any(place.startswith("canary_step") for place in racy_events),
+        "racy_seen": is_canary_seen(racy_events),
+        "freed_seen": is_canary_seen(freeing_events),
         "clean_silent": not clean_events,
     }
 
 
-def play_canary(interpreter: Interpreter, canary: str, threads: int) -> set[str]:
-    """Have threads call a canary; return the places of the races, and the names of other events.
+def is_canary_seen(events: Iterable[Event]) -> bool:
+    """Return whether an event names a function of the canaries."""
+    return any(place.startswith("canary_") for place in list_places(events))
 
-    Empty where nothing was seen at all. A scenario that did not end counts as an event, too.
+
+def list_places(events: Iterable[Event]) -> list[str]:
+    """Return the places of races, and the names of other events, sorted."""
+    places: set[str] = set()
+    for event in events:
+        places.update(event.get("places", [event["what"]]))
+
+    return sorted(places)
+
+
+def play_canary(interpreter: Interpreter, canary: str, threads: int) -> list[Event]:
+    """Have threads call a canary, and return what was seen; a scenario that did not end counts as an event, too.
 
     Args:
         interpreter: the one that was compiled with the sanitizer.
@@ -183,13 +206,9 @@ def play_canary(interpreter: Interpreter, canary: str, threads: int) -> set[str]
     played = player.play([scenario])
     player.close()
 
-    seen: set[str] = set()
-    for event in played.events:
-        seen.update(event.get("places", [event["what"]]))
-    if canary not in played.ended:
-        seen.add("did not end")
-
-    return seen
+    if canary in played.ended:
+        return played.events
+    return [*played.events, {"what": "did not end", "scenario": canary}]
 
 
 def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
@@ -204,15 +223,25 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
         `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules), `errors` (how
         often each exception was raised, by text), `unwatched` (native code that the detector does not see),
+        `unwatched_dependencies` (names of distributions beside it with native code that the detector does not see),
         `interference` (what `list_interference` returns), `own_tests` (what the distribution's tests came to, or
         None), `races` (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and
         hangs).
     """
     effort: Effort = request["effort"]
     names, native = installing.find_modules(request["name"], race_site)
-    native |= instrumentation.find_watched(request["name"], race_site)
+    watched = instrumentation.find_watched(request["name"], race_site)
+    native |= watched
     plain = Interpreter(request["python"], site)
-    race = Interpreter(request["race_python"], race_site, race=True, patience_s=_PATIENCE_S)
+    dependencies = instrumentation.find_unwatched_dependencies(request["name"], race_site)
+    foreign = itertools.chain.from_iterable(dependencies.values())
+    race = Interpreter(
+        request["race_python"],
+        race_site,
+        race=True,
+        patience_s=_PATIENCE_S,
+        unwatched=frozenset({*native, *foreign} - watched),
+    )
 
     folder = unpacking.unpack_sealed(request["sdist"])
     with amplify.open_stage(request, folder) as stage:
@@ -227,7 +256,9 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
             race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
         )
         played = player.play(plan)
-        amplified = run_own_code(request, stage, race, names, native, forks=True)
+        amplified = Amplified()
+        if recorded.calls:  # there is something to make by threads as well
+            amplified = run_own_code(request, stage, race, names, native, forks=True)
 
     by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
     seen = [*played.events, *amplified.events]
@@ -276,6 +307,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         **describe_coverage(plan, played, surface, amplified),
         "natives": sorted(native),
         "unwatched": unwatched,
+        "unwatched_dependencies": sorted(dependencies),
         "interference": list_interference(events, by_id),
         **count_trials(plan, set(played.ended), amplified),
         "amplified": amplified.describe(),
@@ -314,6 +346,7 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
         **describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},
+        "unwatched_dependencies": [],
         "interference": [],
         **count_trials(plan, set(), Amplified()),
         "amplified": None,

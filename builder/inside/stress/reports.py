@@ -1,5 +1,6 @@
 """What ThreadSanitizer prints -> races, each with the places it is between."""
 
+import itertools
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ _FOLDERS_ABOVE = re.compile(r"^.*/(?=[^/]+/[^/]+$)")
 _SDIST_FOLDER = re.compile(r"^/tmp/project/[^/]+/")  # where builder/jobs/threads/race.py compiles
 
 _FREEING = ("free", "realloc", "operator delete", "operator delete[]", "munmap", "mi_free")
+"""Functions that give memory back. Of objects it is `mi_free`: images/freed-memory.patch makes it a write."""
+
 _GENERATED = (
     "__Pyx_",
     "__pyx_tp_new",
@@ -47,6 +50,7 @@ _GENERATED = (
 """Beginnings of functions that are compiled into a package and that nobody wrote for it: see docs/decisions/0009."""
 
 _SYSTEM_FOLDERS = ("/usr/", "/opt/python/")
+_INTERPRETER_FOLDER = "/opt/race/"  # with its own extension modules
 
 _INSTALLED_FOLDERS = ("/usr/", "/lib/", "/lib64/", "/opt/", "/tmp/site/", "/tmp/race-site/")
 """Where code is that was there before the package ran: the image's, and what pip installed, which no package can write
@@ -103,7 +107,7 @@ class Attribution(TypedDict):
     """Whose race a report is.
 
     Attributes:
-        owner: package, generator or interpreter.
+        owner: package, generator, interpreter or unwatched.
         places: the functions that race, sorted: of the nearest frame of the package in each stack, else of the top one.
         lines: where in them, sorted.
         locations: which line is in which function, the later access first.
@@ -262,7 +266,12 @@ def _describe_access(title: str) -> str:
     return title.strip().partition(" by ")[0].partition(" at ")[0].lower()
 
 
-def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) -> Attribution:
+def attribute(
+    report: Report,
+    modules: set[str],
+    folders: tuple[str, ...] = (),
+    unwatched: frozenset[str] = frozenset(),
+) -> Attribution:
     """Say whose fault a report is, and which functions it is about.
 
     Each stack (an access to memory, with the calls that led to it) has one frame that stands for it: the innermost one
@@ -273,10 +282,11 @@ def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) 
         report: what `parse` gave.
         modules: file names of the package's extension modules, by which its frames are known.
         folders: where else code is, besides `_INSTALLED_FOLDERS`, that was installed before the package ran.
+        unwatched: file names of native code, of the package or of what it needs, that the sanitizer does not watch.
 
     Returns:
-        `owner` (who is at fault: `package`, `generator` of code, or `interpreter`), `places` (functions and files),
-        `lines` and `locations` (path, line, function), `freed` and `lock_free`: see Attribution.
+        `owner` (who is at fault: `package`, `generator` of code, `interpreter`, `unwatched` code), `places` (functions
+        and files), `lines` and `locations` (path, line, function), `freed` and `lock_free`: see Attribution.
     """
     is_own = make_owner_test(modules, folders)
     accesses = report["stacks"][
@@ -296,6 +306,8 @@ def attribute(report: Report, modules: set[str], folders: tuple[str, ...] = ()) 
         frames_at_fault, owner = package_frames, "package"
     else:
         frames_at_fault, owner = access_frames, _choose_owner(owners)
+    if _is_unwatched(report, unwatched):
+        owner = "unwatched"
 
     # `lines` has one line for each access, also where `places` and `locations` have more frames, as for locks.
     return {
@@ -316,6 +328,31 @@ def make_owner_test(modules: set[str], folders: tuple[str, ...] = ()) -> IsOwn:
         return _is_own(frame, modules, known_folders)
 
     return is_own
+
+
+def _is_unwatched(report: Report, unwatched: frozenset[str]) -> bool:
+    """Return whether the interpreter made one access of a report for native code that the sanitizer does not watch.
+
+    What such code locks is not seen, so that the accesses may be ordered all the same. Code that makes an access of
+    which there is a report is watched, whatever is known of its file.
+
+    Args:
+        report: what `parse` gave.
+        unwatched: file names of such code, of the package or of what it needs.
+    """
+    for access in report["stacks"][:2]:
+        callers = itertools.dropwhile(_is_of_interpreter, access["frames"][:MOST_FRAMES])
+        nearest = next(callers, None)
+        if nearest is None or nearest is access["frames"][0]:
+            continue
+        if nearest["module"] in unwatched:
+            return True
+
+    return False
+
+
+def _is_of_interpreter(frame: Frame) -> bool:
+    return frame["folder"].startswith(_INTERPRETER_FOLDER)
 
 
 def _find_culprit(stack: Stack, is_own: IsOwn) -> tuple[Frame, str]:

@@ -67,8 +67,21 @@ def make_scenario(
 
 def _estimate_us(operation: Operation) -> float:
     """Return how long a call takes beside those of other threads, in microseconds."""
-    stops_all = "gc.get_referents(" in operation["text"]
-    return max(operation["us"], _STOPPING_US) if stops_all else operation["us"]
+    return max(operation["us"], _STOPPING_US) if _stops_all(operation) else operation["us"]
+
+
+def _stops_all(operation: Operation) -> bool:
+    """Return whether all threads have to stop for a call."""
+    return "gc.get_referents(" in operation["text"]
+
+
+def list_running(operations: Sequence[Operation]) -> list[Operation]:
+    """Return the operations for which no other thread has to stop: what stops all orders what they do.
+
+    Where there is no other operation, all.
+    """
+    running = [operation for operation in operations if not _stops_all(operation)]
+    return running or list(operations)
 
 
 def _write_row(row: Sequence[Operation], *, answers: bool) -> list[list[str | None]]:

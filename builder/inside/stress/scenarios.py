@@ -15,6 +15,7 @@ from .scenario import (
     collect_natives,
     count_calls,
     flatten,
+    list_running,
     list_unshared,
     list_without_argument,
     make_call,
@@ -299,7 +300,7 @@ def _plan_private(subject: Subject, process: str) -> Scenario:
 
 def _plan_mixed(subject: Subject, process: str, chance: random.Random) -> Scenario:
     """Plan that two kinds of threads make all calls on one subject, each kind in a random order of its own."""
-    operations = subject["operations"]
+    operations = list_running(subject["operations"])
     first_order = chance.sample(operations, len(operations))
     second_order = chance.sample(operations, len(operations))
 

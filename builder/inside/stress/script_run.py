@@ -72,7 +72,7 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
     reported, beside_reports = reports.separate(errors.read_text())
     printed = (output.read_text() + beside_reports)[-_KEPT_OUTPUT:]
     signal_name = "" if timed_out else name_fatal_signal(exit_code)
-    races = _find_own_races(reported, modules)
+    races = _find_own_races(reported, modules, interpreter.unwatched)
 
     observations = {
         "hang": timed_out,
@@ -86,14 +86,16 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
     return Run(seen, races, printed + reported[:_KEPT_OUTPUT], signal_name)
 
 
-def _find_own_races(text: str, modules: set[str]) -> dict[tuple[str, ...], list[reports.Location]]:
+def _find_own_races(
+    text: str, modules: set[str], unwatched: frozenset[str]
+) -> dict[tuple[str, ...], list[reports.Location]]:
     """Return the races of the package in a sanitizer's reports: their locations by their places.
 
     Races of other owners are skipped. Of several races between the same places, the first counts.
     """
     races: dict[tuple[str, ...], list[reports.Location]] = {}
     for report in reports.parse(text):
-        attribution = causes.judge_report(report, modules)
+        attribution = causes.judge_report(report, modules, unwatched=unwatched)
         if attribution["owner"] == "package":
             races.setdefault(tuple(attribution["places"]), attribution["locations"])
 

@@ -4,7 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from . import values
 from .learnt import Function, Operation, Subject
-from .scenario import Scenario, apply_to, list_unshared, make_call, make_scenario
+from .scenario import (
+    Scenario,
+    apply_to,
+    list_running,
+    list_unshared,
+    make_call,
+    make_scenario,
+)
 
 # How much of what was learnt goes into scenarios. Not measured: more would take time from other scenarios.
 _MOST_SHARED = 6  # operations of a subject that share an argument
@@ -78,9 +85,11 @@ def plan_components(subjects: Sequence[Subject]) -> Iterator[Scenario]:
 
             pairs.add(types)
             make = whole["make"].replace(part["make"], "a")
-            uses = [apply_to(use, make) for use in list_unshared(whole)[:_MOST_USES]]
-            asked = [apply_to(use, "a") for use in list_unshared(part)[:_MOST_USES]]
+            whole_uses = list_running(list_unshared(whole))
+            part_uses = list_running(list_unshared(part))
+            uses = [apply_to(use, make) for use in whole_uses[:_MOST_USES]]
+            asked = [apply_to(use, "a") for use in part_uses[:_MOST_USES]]
             if uses:
                 process = f"component-{len(pairs)}"
-                rows = [uses, [*asked, *uses]]
+                rows = [uses, asked or uses]
                 yield make_scenario("component", process, rows, argument=part["make"])

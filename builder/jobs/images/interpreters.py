@@ -73,14 +73,14 @@ class InterpretersImage(BuiltImage):
 
 @dataclass(frozen=True, kw_only=True)
 class RaceInterpreter(BuiltImage):
-    """The free-threaded interpreter compiled with ThreadSanitizer."""
+    """The free-threaded interpreter compiled with ThreadSanitizer, which it tells what memory it frees."""
 
     base: catalog.Base
     abi: catalog.Abi
     release: catalog.Release
 
     recipe: ClassVar[str] = "race-interpreter"
-    files: ClassVar[tuple[str, ...]] = ("build-race-interpreter.sh",)
+    files: ClassVar[tuple[str, ...]] = ("build-race-interpreter.sh", "freed-memory.patch")
     counts_packages: ClassVar[bool] = False
 
     @cached_property

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 class RaceImage(BuiltImage):
     """A builder's image plus what it takes to look for data races.
 
-    That is a compiler with ThreadSanitizer, the interpreter compiled with it, and the canaries: two small extension
-    modules, one that races on purpose and one that does not. Every search tries its detector on them first.
+    That is a compiler with ThreadSanitizer that leaves the symbols in what it compiles, the interpreter compiled with
+    it, and the canaries: three small extension modules, one that races on purpose, one that uses objects which other
+    threads free, and one that does neither. Every search tries its detector on them first.
     """
 
     base: catalog.Base
     abi: catalog.Abi
 
     recipe: ClassVar[str] = "race"
-    files: ClassVar[tuple[str, ...]] = ("race-tree.sh", "canary.c")
+    files: ClassVar[tuple[str, ...]] = ("race-tree.sh", "keep-symbols.sh", "canary.c")
 
     @cached_property
     def id(self) -> JobId:

@@ -18,6 +18,7 @@ import pytest
 
 from builder.engine.programs import program_files
 from builder.evidence.audit import AuditAnswer, NativeObject, WheelFacts
+from builder.evidence.base import MalformedFactsError
 from builder.evidence.exercise import ExerciseAnswer, OwnTests
 from builder.evidence.load import LoadAnswers
 from builder.evidence.race import OwnTestsRace, RaceAnswer
@@ -321,6 +322,10 @@ def test_race_answers_as_described(
     hunted = race.hunt_races(request, str(site), str(site))
     flight = race.check_canaries(sys.executable, 2)
     answer = RaceAnswer.check(as_json({"preflight": flight, "install": None, **hunted}))
+    incomplete = {"racy_seen": True, "clean_silent": True}
+    forgetful = as_json({"preflight": incomplete, "install": None, **hunted})
+    with pytest.raises(MalformedFactsError, match="expected freed_seen beside the preflight"):
+        RaceAnswer.check(forgetful)
 
     assert answer.model_fields_set == set(RaceAnswer.model_fields)
     shown, tested = answer.races

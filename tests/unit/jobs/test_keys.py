@@ -340,6 +340,8 @@ FILES: dict[str, Callable[[], set[str]]] = {
     "builder/inside/load/probe.py": lambda: everything("load"),
     STRESS: lambda: everything("race", "exercise"),
     "images/canary.c": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
+    "images/keep-symbols.sh": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
+    "images/freed-memory.patch": lambda: RACE | everything("race", "exercise"),
     "images/build-race-interpreter.sh": lambda: RACE | everything("race", "exercise"),
     "images/verify-tools.txt": lambda: (
         {job for job in IMAGES if "verify" in job} | INDEX | everything("load", "exercise")

@@ -1,5 +1,6 @@
 """One finding for one cause, and its sentence."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from builder.evidence.race import Race, Scenario, Side
 from builder.judge.causes import fold_causes
 from builder.judge.findings import Finding
+from builder.judge.location import Location
 from builder.judge.sentences import (
     clean_call,
     describe_calls,
@@ -44,7 +46,9 @@ USE = side("zstandard.backend_c.ZstdCompressionDict.as_bytes", "call", "read")
     ("function", "kind", "name"),
     [
         ("pkg._core.Table.add", "call", "`Table.add()`"),
-        ("pkg._core.dump", "function", "`_core.dump()`"),
+        ("pkg._core.dump", "function", "`pkg.dump()`"),
+        ("zstandard.backend_c.train", "function", "`backend_c.train()`"),
+        ("_fast.dump", "function", "`_fast.dump()`"),
         ("pkg._core.Table.size", "get", "`Table.size`"),
         ("pkg._core.Table.size", "set", "`Table.size = …`"),
         ("pkg._core.Table.__new__", "new", "`Table()`"),
@@ -102,13 +106,23 @@ def test_older_evidence_has_lines_only():
 
 
 def test_places_are_counted():
-    races = [
-        race(locations=[[f"src/x{n}.c", n + 1, "grow"], ["x.so", 0, "take"]]) for n in range(6)
-    ]
+    races = []
+    for line in range(1, 7):
+        grow = side("p.f", "function", "write", place="grow (x.c)", source=f"src/x.c:{line}")
+        take = side("p.g", "function", "read", place="take (x.so)")
+        races.append(race(grow, take))
     text = describe_places(races)
-    assert text.startswith(" [grow (src/x0.c:1), take (x.so), ")
+    assert text.startswith(" [grow (src/x.c:1), take (x.so), grow (src/x.c:2), ")
     assert text.endswith(" and 3 more places]")
     assert describe_places([]) == ""
+
+
+def test_places_are_those_of_the_package():
+    """Not the interpreter's, nor names that Cython made."""
+    cython = side("p.T.f", "call", "write", place="__pyx_pf_1p_1T_f (p.c)", source="p.c:7")
+    stripped = side("p.g", "function", "read")
+    lists = side("list.clear", "builtin", "write", place="list_clear (listobject.c)", source="x:1")
+    assert describe_places([race(cython, lists), race(stripped, lists)]) == " [p.c:7]"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +136,11 @@ def test_places_are_counted():
         ("(lambda s, o: s.update(o))(s[0], s[1])", "s.update(o)"),
         ("operator.getitem(s, 1)", "s[1]"),
         ("s.add(1)", "s.add(1)"),
+        (
+            "s.count(values.Reentrant(1, s, lambda s: s.append('x')), 2)",
+            "s.count(1 that calls s.append('x'), 2)",
+        ),
+        ("s.count(values.Reentrant(1, s", "s.count(values.Reentrant(1, s"),
     ],
 )
 def test_calls_are_written_as_a_person_would(call: str, cleaned: str):
@@ -171,6 +190,17 @@ def test_of_races_with_one_cause_the_one_with_a_program_is_told():
     assert one.script == "again"
     assert one.detail.endswith("with the same cause: 1 more race")
     assert one.functions == ("p.T.b", "p.T.a")
+
+
+def test_the_gravest_takes_the_program_of_another_with_its_cause():
+    """A use of freed memory was seen, and a race of the same function shown again."""
+    lines = (Location(path="x.c", line=7, function="grow"),)
+    shown = finding("WF605", "p.T", "p.T.a", cause="p.T", script="again", short="few", race=True)
+    (one,) = fold_causes(
+        [finding("WF604", "p.T", "p.T.a", cause="p.T"), replace(shown, locations=lines)]
+    )
+    assert (one.code, one.script, one.short, one.race) == ("WF604", "again", "few", True)
+    assert one.locations == lines
 
 
 def test_races_that_share_a_function_may_have_two_causes():

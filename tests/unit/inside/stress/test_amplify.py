@@ -223,6 +223,50 @@ def test_threads_get_copies_of_arguments_where_these_can_be_copied():
     assert not live_trial._OwnArguments((open,), {"file": (item for item in "ab")}).copy_for(2)
 
 
+def run(trial: live_trial.Trial, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run a trial in this process, which shares nothing with a parent."""
+    monkeypatch.setattr(live_trial, "_isolate", lambda _: None)
+    return live_trial.run(trial, threads=4, longest_s=20, is_race=False, kept=-1)
+
+
+def test_threads_make_the_call_on_the_live_object(monkeypatch: pytest.MonkeyPatch):
+    parser = Parser(1)
+    failing = feeding(parser, b"ab")._replace(text="s.fail({})", function=int.from_bytes)
+    trial = live_trial.plan_trial(feeding(parser, b"ab"), [], Recorder({}), 4)
+    failed = live_trial.plan_trial(failing, [], Recorder({}), 4)
+    trial.rows[1:] = failed.rows[:1]
+    answer = run(trial, monkeypatch)
+    assert "s.feed(b'ab')" in answer["returned"]
+    assert "s.fail(b'ab')" not in answer["returned"]
+    assert len(parser.fed) >= 200
+    assert answer["errors"]
+    assert answer["shares"]
+
+
+def test_each_thread_has_arguments_of_its_own_and_wrong_answers_are_seen(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    met: set[int] = set()
+    shown: list[int] = []
+
+    def total(items: list[int], listener: Parser) -> int:
+        met.add(id(listener))
+        if len(met) > 2:  # alone there are few; threads have copies
+            shown.append(1)
+        return sum(items) + (len(shown) == 5)
+
+    call = making(4)._replace(
+        name="pkg.total", text="pkg.total({})", function=total, makes=None,
+        arguments=([1, 2], Parser(1)),
+    )  # fmt: skip
+    trial = live_trial.plan_trial(call, [], Recorder({}), 4)
+    assert trial.kind == "function"
+    answer = run(trial, monkeypatch)
+    assert not answer["shares"]
+    assert answer["returned"]
+    assert answer["errors"] == {}
+
+
 # --- what is run ----------------------------------------------------------------
 
 

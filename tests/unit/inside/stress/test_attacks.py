@@ -190,10 +190,20 @@ def test_vendored_libraries_may_have_another_name(tmp_path: Path):
     assert list(unwatched) == ["foo.libs/libm-2.so"]  # it is not watched, which is another thing
 
 
-def install(site: Path, members: dict[str, bytes]) -> None:
-    info = "foo-1.0.dist-info"
+def test_dependencies_that_were_not_compiled_for_the_detector_are_named(tmp_path: Path):
+    native = Path("/proc/self/exe").read_bytes()
+    install(tmp_path, {"foo/_fast.so": native})
+    install(tmp_path, {"bar/_bar.so": native, "bar/__init__.py": b""}, "Bar")
+    install(tmp_path, {"pure/__init__.py": b""}, "pure")
+    found = instrumentation.find_unwatched_dependencies("foo", str(tmp_path))
+    assert found == {"bar": ["_bar.so"]}
+
+
+def install(site: Path, members: dict[str, bytes], project: str = "foo") -> None:
+    info = f"{project}-1.0.dist-info"
     record = "".join(f"{name},,\n" for name in (*members, f"{info}/METADATA"))
-    files = {f"{info}/METADATA": b"Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n"}
+    metadata = f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n"
+    files = {f"{info}/METADATA": metadata.encode()}
     files |= {f"{info}/RECORD": record.encode(), **members}
     for name, content in files.items():
         path = site / name

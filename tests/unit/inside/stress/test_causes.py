@@ -1,5 +1,6 @@
 """Reports as the sanitizer writes them, with stacks of the shapes that packages give."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,6 +181,25 @@ def test_memory_that_the_package_allocated_is_the_packages():
     assert causes.judge_report(report, MODULES, NAMES)["owner"] == "interpreter"
 
 
+def test_who_looks_at_an_object_that_is_freed_has_borrowed_it():
+    free = (
+        python("mi_free", "Objects/mimalloc/alloc.c"),
+        python("PyObject_Free", "Objects/obmalloc.c"),
+        python("dict_dealloc", "Objects/dictobject.c"),
+        python("_Py_Dealloc", "Objects/object.c"),
+        python("PyDict_Clear", "Objects/dictobject.c"),
+        own("clear", "Table_clear"),
+    )
+    read = (
+        python("dict_length", "Objects/dictobject.c"),
+        python("PyObject_Size", "Objects/abstract.c"),
+        own("size", "Table_size"),
+    )
+    told = judge(free, read)
+    assert (told["owner"], told["freed"]) == ("package", True)
+    assert [side["access"] for side in told["sides"]] == ["free", "read"]
+
+
 # --- one cause ----------------------------------------------------------------
 
 
@@ -292,6 +312,11 @@ def test_where_a_crash_is_comes_from_its_c_stack():
     assert causes.describe_crash(CRASH.replace(SO, "_else.so"), is_own, NAMES) == []
     assert causes.describe_crash("", is_own, NAMES) == []
     assert causes.describe_crash(CRASH, is_own, NativeNames([])) == []
+    # Another process has the file elsewhere; where there is a symbol, only the address tells.
+    moved = CRASH.replace("0x7f0000001130", "0x7f9990001130")
+    assert causes.describe_crash(moved, is_own, NAMES) == [side]
+    exported = CRASH.replace("at +0x1130", "at PyInit__core+0x99")
+    assert causes.describe_crash(exported, is_own, NAMES) == [side]
     by_symbol = CRASH.replace("at +0x1130", "at table_clear+0x30")
     (side,) = causes.describe_crash(by_symbol, is_own, NativeNames([]))
     assert side["function"] == "table_clear"
@@ -309,3 +334,47 @@ def test_a_report_is_kept_whole_with_the_interpreter_folded():
     assert "Location is heap block of size 48" in text
     assert "BuildId" not in text
     assert len(text.splitlines()) < 30
+
+
+# --- reports of packages ------------------------------------------------------
+
+REPORTS = Path(__file__).parent / "reports"
+"""What the race detector said of releases, without what came before the package was called, and without threads."""
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "owner", "functions", "cause"),
+    [
+        (
+            "frozenlist-extend",
+            "_frozenlist.cpython-314t-x86_64-linux-gnu.so",
+            "package",
+            [
+                "frozenlist._frozenlist.FrozenList.append",
+                "frozenlist._frozenlist.FrozenList.extend",
+            ],
+            "frozenlist._frozenlist.FrozenList",
+        ),
+        (  # PyList_GetItemRef takes strong references: the race with list.reverse() is the interpreter's
+            "joinery-total-length",
+            "_native.cpython-314t-x86_64-linux-gnu.so",
+            "interpreter",
+            ["list.reverse", "total_length"],
+            "total_length and list",
+        ),
+        (  # PyDict_Next needs a critical section of the caller; the file is stripped
+            "ujson-dict",
+            "ujson.cpython-314t-x86_64-linux-gnu.so",
+            "package",
+            ["ujson_dump", "dict"],
+            "ujson_dump and dict",
+        ),
+    ],
+)
+def test_reports_of_packages(file: str, module: str, owner: str, functions: list[str], cause: str):
+    (report,) = reports.parse((REPORTS / f"{file}.txt").read_text())
+    told = {"what": "race", **causes.judge_report(report, {module})}
+    causes.label_causes([told])
+    assert told["owner"] == owner
+    assert [side["function"] for side in told["sides"]] == functions
+    assert told["cause"] == cause

@@ -11,7 +11,7 @@ from builder.inside.stress.forkserver_process import ForkServer
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.native_names import NativeNames
 from builder.inside.stress.player import Player, PlayResult, adapt_for_sanitizer
-from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
+from tests.unit.inside.stress.test_reports import BUMP, CALL, OTHER, OURS, PEEK, race
 
 PRELUDE = ["os", "threading"]
 
@@ -114,6 +114,15 @@ def test_a_report_belongs_to_the_scenario_it_was_written_in():
     assert (event["what"], event["scenario"], event["owner"]) == ("race", "racy", "package")
     assert event["places"] == ["bump (fast.c)", "peek (fast.c)"]
     assert event["report"].startswith("WARNING: ThreadSanitizer")
+
+
+def test_a_race_through_code_that_is_not_watched_is_not_held_against_the_package():
+    text = race((CALL, OTHER, BUMP), (PEEK,))
+    report = scenario("racy", f"os.write(2, {text!r}.encode())", threads=1, once=True)
+    report["iterations"] = 1
+    unwatched = frozenset({"_multidict.cpython-314t-x86_64-linux-gnu.so"})
+    (event,) = play(report, race=True, unwatched=unwatched).events
+    assert (event["what"], event["owner"]) == ("race", "unwatched")
 
 
 def test_without_time_everything_is_late():

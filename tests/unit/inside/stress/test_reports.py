@@ -10,6 +10,8 @@ PEEK = f"(/opt/site/{OURS}+0x1c3d) peek /tmp/project/fast-1.0/src/fast.c:58:5"
 CALL = "(/opt/race/tree/bin/python3.14t+0x22d1e0) _PyObject_VectorcallTstate /usr/src/Python/../Include/internal/pycore_call.h:169:11"
 EVAL = "(/opt/race/tree/bin/python3.14t+0x33aa10) _PyEval_EvalFrameDefault /usr/src/Python/generated_cases.c.h:1621:35"
 FREE = "(/opt/race/tree/bin/python3.14t+0xb0c1f2) free <null>"
+FREED = "(/opt/race/tree/bin/python3.14t+0x2001ab) mi_free /usr/src/Objects/mimalloc/alloc.c:603:3"
+OTHER = "(/tmp/race-site/multidict/_multidict.cpython-314t-x86_64-linux-gnu.so+0x77) <null> <null>"
 CYTHON = f"(/opt/site/{OURS}+0x9e01) __Pyx_PyUnicode_AsKind /tmp/project/fast-1.0/fast.c:8812:9"
 INLINED = (
     f"(/opt/site/{OURS}+0x1111) "
@@ -142,6 +144,7 @@ def test_a_frame_far_down_is_no_cause():
     ("top", "kind", "freed"),
     [
         (FREE, "data race", True),
+        (FREED, "data race", True),
         (
             "(/opt/race/tree/bin/python3.14t+0xb0c1f2) operator delete(void*, unsigned long) <null>",
             "data race",
@@ -325,3 +328,24 @@ def test_what_tests_need_is_not_the_packages():
     (report,) = reports.parse(race((frame, CALL), (frame, CALL)))
     assert reports.attribute(report, MODULES)["owner"] == "package"
     assert reports.attribute(report, MODULES, ("/tmp/tmp1/tools",))["owner"] == "interpreter"
+
+
+@pytest.mark.parametrize(
+    ("first", "unwatched"),
+    [
+        ((CALL, OTHER, EVAL, BUMP), True),
+        ((CALL, BUMP, EVAL, OTHER), False),  # it called the package, for which the access was made
+        ((OTHER, EVAL, BUMP), False),  # what makes an access that is reported is watched
+        ((BUMP,), False),
+        ((CALL, EVAL), False),
+    ],
+)
+def test_code_that_is_not_watched_may_have_locks_that_are_not_seen(
+    first: tuple[str, ...], *, unwatched: bool
+):
+    files = frozenset({"_multidict.cpython-314t-x86_64-linux-gnu.so"})
+    for accesses in ((first, (PEEK,)), ((PEEK,), first)):
+        (report,) = reports.parse(race(*accesses))
+        owner = reports.attribute(report, MODULES, unwatched=files)["owner"]
+        assert owner == ("unwatched" if unwatched else "package")
+        assert reports.attribute(report, MODULES)["owner"] == "package"

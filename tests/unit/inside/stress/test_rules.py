@@ -24,7 +24,7 @@ CALLABLES = [f"foo.f{number}" for number in range(10)]
 SURFACE = {
     "prelude": ["foo"], "failed": {}, "callables": CALLABLES, "reached": CALLABLES, "fatal": [], "complete": True, "calls": [],
 }  # fmt: skip
-HEALTHY = {"racy_seen": True, "clean_silent": True}
+HEALTHY = {"racy_seen": True, "freed_seen": True, "clean_silent": True}
 
 
 def event(what: str = "race", **more: Any) -> dict[str, Any]:
@@ -81,8 +81,10 @@ def stopped(**facts: Any) -> Evidence:
 NOT_COMPILED = stopped(failure="a header is missing: x.h")
 NOT_INSTALLED = stopped(failure=None, preflight=HEALTHY, install="undefined symbol: x")
 NOT_LEARNT = stopped(failure=None, preflight=HEALTHY, install=None, surface=None)
-BLIND = {"racy_seen": False, "clean_silent": True}
-ALARMED = {"racy_seen": True, "clean_silent": False}
+BLIND = HEALTHY | {"racy_seen": False}
+FORGETFUL = HEALTHY | {"freed_seen": False}
+ALARMED = HEALTHY | {"clean_silent": False}
+OLD = {"racy_seen": True, "clean_silent": True}  # evidence of before freed memory was watched
 
 
 def judged(
@@ -126,6 +128,9 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (NOT_INSTALLED, exercise(), Verdict.UNPROVEN, ["WF610"]),
         (race(preflight=BLIND), exercise(), Verdict.UNDETERMINED, ["WF609"]),
         (race(preflight=ALARMED), exercise(), Verdict.UNDETERMINED, ["WF609"]),
+        (race(preflight=FORGETFUL), exercise(), Verdict.UNDETERMINED, ["WF609"]),
+        (race(preflight=OLD), exercise(), Verdict.COMPATIBLE, []),
+        (race(unwatched_dependencies=["propcache"]), exercise(), Verdict.COMPATIBLE, ["WF627"]),
         (untold(job_id("race:foo@debian-12")), exercise(), Verdict.UNDETERMINED, ["WF902"]),
         (race(), untold(job_id("exercise:foo@debian-12")), Verdict.UNDETERMINED, ["WF902"]),
         (race(races=[event()]), exercise(), Verdict.RACY, ["WF605"]),
@@ -451,14 +456,21 @@ def test_a_crash_takes_the_races_of_its_function_along():
     assert "f0 (foo.c)" in finding.also
 
 
+def test_a_crash_without_a_stack_is_that_of_the_functions_it_calls():
+    """The program that showed it was a process of its own, and nobody asked it for its functions."""
+    sides = [{**CRASHED, "access": "read"}, {**CRASHED, "function": "list.clear", "kind": "builtin", "access": "write"}]  # fmt: skip
+    races = [event(sides=sides, cause="foo.Box.put and list")]
+    crash = event("crash", signal="SIGSEGV")
+    (finding,) = judged(race(races=races), exercise(harms=[crash])).findings
+    assert (finding.code, finding.where) == ("WF601", "foo.Box.get, foo.Box.put")
+
+
 def test_races_of_one_cause_are_one_finding_named_by_it():
-    sides = [
-        {**CRASHED, "access": "write"},
-        {**CRASHED, "function": "foo.Box.get", "access": "read"},
-    ]
-    lines = [["src/foo.c", 7, "grow"], ["src/foo.c", 9, "peek"]]
+    put = {**CRASHED, "access": "write", "place": "grow (foo.c)", "source": "src/foo.c:7"}
+    get = {**CRASHED, "function": "foo.Box.get", "access": "read"}
+    get |= {"place": "peek (foo.c)", "source": "src/foo.c:9"}
     races = [
-        event(sides=sides, cause="foo.Box", places=[f"f{n} (foo.c)"], locations=lines, script="")
+        event(sides=[put, get], cause="foo.Box", places=[f"f{n} (foo.c)"], script="")
         for n in range(9)
     ]
     races[4]["script"] = "print('again')"
