@@ -101,6 +101,9 @@ def _learn_once(
 def _watch_journal(process: PackageProcess, journal_file: Path, deadline: float) -> None:
     """Wait for a process to end; give up when it is busy with one call for too long, or when its time is up.
 
+    What comes before the first call, such as importing the package, may take as long as there is time: on a busy
+    machine that is more than any call takes.
+
     Args:
         process: a process of learn.py.
         journal_file: its journal, which names the call in progress.
@@ -115,5 +118,7 @@ def _watch_journal(process: PackageProcess, journal_file: Path, deadline: float)
         if new_entry != entry:
             entry, begun_at = new_entry, now
 
-        if now - begun_at > _STALL_S or now > deadline:
+        is_in_call = bool(entry.rstrip(b"\0 "))
+        is_stalled = is_in_call and now - begun_at > _STALL_S
+        if is_stalled or now > deadline:
             return

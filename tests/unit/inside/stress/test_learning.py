@@ -236,6 +236,37 @@ def test_an_extension_module_is_learnt(tmp_path: Path):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="it asks sys.monitoring")
 @pytest.mark.usefixtures("surface")
+class Busy:
+    """A process of learn.py that goes on for some time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.records = types.SimpleNamespace(items=[])
+        self._ends_at = time.monotonic() + seconds
+
+    def wait(self, seconds: float) -> bool:
+        time.sleep(seconds)
+        return self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        return time.monotonic() >= self._ends_at
+
+
+def test_what_comes_before_the_first_call_is_waited_for_and_a_call_is_not(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(learning, "_STALL_S", 0.2)
+    writer = Journal(str(journal))
+    importing: Any = Busy(0.6)
+    learning._watch_journal(importing, journal, time.monotonic() + 60)
+    assert importing.has_ended
+
+    writer.write("pkg.wait()")
+    calling: Any = Busy(30)
+    learning._watch_journal(calling, journal, time.monotonic() + 60)
+    assert not calling.has_ended
+
+
 def test_what_ended_an_attempt_is_left_out(tmp_path: Path):
     answer = learn_module(tmp_path, never=["_queue.SimpleQueue()"])
     assert answer["subjects"] == []
