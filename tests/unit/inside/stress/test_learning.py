@@ -234,8 +234,6 @@ def test_an_extension_module_is_learnt(tmp_path: Path):
     assert set(answer["reached"]) <= set(answer["callables"])
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="it asks sys.monitoring")
-@pytest.mark.usefixtures("surface")
 class Busy:
     """A process of learn.py that goes on for some time."""
 
@@ -267,6 +265,8 @@ def test_what_comes_before_the_first_call_is_waited_for_and_a_call_is_not(
     assert not calling.has_ended
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="it asks sys.monitoring")
+@pytest.mark.usefixtures("surface")
 def test_what_ended_an_attempt_is_left_out(tmp_path: Path):
     answer = learn_module(tmp_path, never=["_queue.SimpleQueue()"])
     assert answer["subjects"] == []
