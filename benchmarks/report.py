@@ -28,7 +28,7 @@ from builder.judge.bases import BaseOutcome
 from builder.judge.findings import Finding
 from builder.judge.package import JudgedPackage, Judgement, Wheel
 from builder.judge.speed import Ratio, Speed
-from builder.judge.threads import ThreadCoverage
+from builder.judge.threads.coverage import ThreadCoverage
 from builder.report import document, outputs
 from builder.sources import Source
 from builder.store.store import Store

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from builder.config.catalog import Base
     from builder.evidence.audit import WheelFacts
     from builder.evidence.load import AbiLoad
-    from builder.judge.threads import ThreadCoverage
+    from builder.judge.threads.coverage import ThreadCoverage
     from builder.sources.client import Index
     from builder.sources.index_file import IndexFile
     from builder.store.store import Store

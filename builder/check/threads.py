@@ -33,7 +33,8 @@ from builder.jobs.images.race import RaceImage
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.judge.package import merge_findings
-from builder.judge.threads import deduplicate, judge_exercise, judge_race, measure_coverage
+from builder.judge.threads.coverage import measure_coverage
+from builder.judge.threads.jobs import deduplicate, judge_exercise, judge_race
 from builder.plan import graph
 from builder.sources.client import Index
 

@@ -20,13 +20,9 @@ from builder.judge.stages import (
     loaded_bases,
     says_gil_stays_off,
 )
-from builder.judge.thread_safety import assess_package
-from builder.judge.threads import (
-    ThreadCoverage,
-    deduplicate,
-    judge_gil_state,
-    measure_coverage,
-)
+from builder.judge.threads.coverage import ThreadCoverage, measure_coverage
+from builder.judge.threads.jobs import deduplicate, judge_gil_state
+from builder.judge.threads.safety import assess_package
 from builder.untrusted.package_names import project_of, table_key
 from builder.verdicts import Verdict
 
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
     from builder.judge.bases import BaseOutcome
     from builder.judge.package_evidence import PackageEvidence
     from builder.judge.speed import Speed
-    from builder.judge.thread_safety import ThreadSafety
+    from builder.judge.threads.safety import ThreadSafety
     from builder.sources import Fault, Source
 
 

@@ -12,7 +12,7 @@ from builder.evidence.build import BuildFacts, Failure
 from builder.judge import codes, remedies
 from builder.judge.findings import Finding
 from builder.judge.loads import judge_load
-from builder.judge.threads import judge_exercise, judge_race
+from builder.judge.threads.jobs import judge_exercise, judge_race
 from builder.judge.ways_out import (
     WayOut,
     describe_past_failure,

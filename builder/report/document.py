@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage, Judgement, Wheel
     from builder.judge.speed import Ratio, Speed
-    from builder.judge.thread_safety import ThreadSafety
-    from builder.judge.threads import ThreadCoverage
+    from builder.judge.threads.coverage import ThreadCoverage
+    from builder.judge.threads.safety import ThreadSafety
 
 SCHEMA_VERSION = 1
 

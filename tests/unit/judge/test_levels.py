@@ -8,7 +8,7 @@ from builder.judge.package import Judgement
 from builder.report.document import AbiPart, _abi_part
 from builder.verdicts import Severity, Verdict
 from builder.verdicts.levels import Consequence, Level, Need
-from tests.unit.inside.stress.test_rules import CALLABLES, event, exercise, judged, race
+from tests.unit.judge.threads.test_jobs import CALLABLES, event, exercise, judged, race
 
 SETTLED = {"shared": [2, 2], "private": [0, 2]}
 SCENARIO = event()["calls"]

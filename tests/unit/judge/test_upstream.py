@@ -17,7 +17,6 @@ from builder.store.evidence import Evidence
 from builder.verdicts import Verdict
 from tests.job_ids import job_id
 from tests.unit.facts import AUDITED, MODULE, OBJECT
-from tests.unit.inside.stress.test_rules import exercise, race
 from tests.unit.judge.test_package import (
     ABIS,
     BASES,
@@ -29,6 +28,7 @@ from tests.unit.judge.test_package import (
     module,
     wheel,
 )
+from tests.unit.judge.threads.test_jobs import exercise, race
 
 LIBRARY = {**OBJECT, "kind": "library", "needed": [], "init": None}
 

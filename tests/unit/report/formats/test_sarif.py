@@ -15,8 +15,8 @@ from builder.report.formats import sarif
 from builder.store.evidence import Evidence
 from tests.unit.inside.stress.test_reports import BUMP, CALL, FREE, MODULES, PEEK
 from tests.unit.inside.stress.test_reports import race as race_report
-from tests.unit.inside.stress.test_rules import event, exercise, race
 from tests.unit.judge.test_package import ABIS, BASES, SOURCE, audit, build, load
+from tests.unit.judge.threads.test_jobs import event, exercise, race
 from tests.unit.report.test_report import published_schema
 
 

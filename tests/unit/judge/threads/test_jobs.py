@@ -7,12 +7,13 @@ import pytest
 
 from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.race import RaceFacts
-from builder.judge import interfaces, threads
+from builder.judge import interfaces
 from builder.judge.findings import Finding
 from builder.judge.location import Location, pair_locations
 from builder.judge.package import Judgement, judge_package
 from builder.judge.package_evidence import PackageEvidence
-from builder.judge.threads import ThreadCoverage
+from builder.judge.threads import jobs
+from builder.judge.threads.coverage import ThreadCoverage, measure_coverage
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId
 from builder.verdicts import Verdict
@@ -98,7 +99,7 @@ def judged(
 
 
 def coverage(raced: Evidence) -> ThreadCoverage:
-    return threads.measure_coverage(RaceFacts.read(raced), ExerciseFacts.read(exercise()))
+    return measure_coverage(RaceFacts.read(raced), ExerciseFacts.read(exercise()))
 
 
 def codes(judgement: Judgement) -> list[str]:
@@ -230,10 +231,10 @@ def test_without_a_wheel_there_is_nothing_to_say():
     no_race = RaceFacts(wheel=None)
     no_exercise = ExerciseFacts(wheel=None)
 
-    assert list(threads.judge_race(no_race, "")) == []
-    assert list(threads.judge_exercise(no_exercise, "")) == []
-    assert threads.measure_coverage(no_race, no_exercise) == ThreadCoverage()
-    assert threads.measure_coverage(None, None) == ThreadCoverage()
+    assert list(jobs.judge_race(no_race, "")) == []
+    assert list(jobs.judge_exercise(no_exercise, "")) == []
+    assert measure_coverage(no_race, no_exercise) == ThreadCoverage()
+    assert measure_coverage(None, None) == ThreadCoverage()
 
 
 def test_a_package_that_did_not_build_is_not_undetermined_for_its_threads():

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from builder.judge.levels import was_shown
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from builder.evidence.race import Harm, Race, Scenario, Side
+    from builder.evidence.race import Harm, Race, Scenario, Side, Variants
 
 _MAX_FUNCTIONS = 4  # named of a cause; the rest are counted
 _MAX_CALLS = 3  # of a finding, in its sentence; its program has all
@@ -251,3 +252,31 @@ def _names_any(text: str, words: Iterable[str]) -> bool:
             return True
 
     return False
+
+
+def list_functions(sides: Iterable[Side]) -> tuple[str, ...]:
+    """Return the dotted names of the package's functions behind an event."""
+    return tuple(dict.fromkeys(side.function for side in sides if side.kind != "builtin"))
+
+
+def describe_variants(variants: Variants) -> str:
+    """Return in which variants of the program it shows too: with the GIL on, with an object for each thread.
+
+    Of the second, also how often it was tried in vain.
+    """
+    clauses = ""
+    if was_shown(variants.gil):
+        clauses += "; it happens with the GIL on too"
+    if was_shown(variants.private):
+        clauses += (
+            "; it happens with an object for each thread too: what they share is the module's"
+        )
+    elif variants.private is not None:
+        clauses += f"; with nothing shared 0 of {variants.private[1]} times"
+
+    return clauses
+
+
+def describe_counts(shown: int | None, ran: int | None) -> str:
+    """Return how often a program showed something again; empty where it never did."""
+    return f" (shown again {shown} of {ran} times)" if shown else ""

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from builder.evidence.race import Race, Scenario, Side
-from builder.judge.causes import fold_causes
 from builder.judge.findings import Finding
 from builder.judge.location import Location
-from builder.judge.sentences import (
+from builder.judge.threads.causes import fold_causes
+from builder.judge.threads.sentences import (
     clean_call,
     describe_calls,
     describe_places,
