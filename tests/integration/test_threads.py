@@ -32,16 +32,16 @@ from tests.job_ids import inputs_of, job_id
 HEAD = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\n'
 PREFLIGHT = """
 import json
-from inside.stress import race
-race._PATIENCE_S = 5
+from inside.stress import canaries
+canaries.SANITIZER_PATIENCE_S = 5
 real = "/opt/race/tree/bin/python"
 answers = {
-    "whole": race.check_canaries(real, 4),
-    "sanitizer off": race.check_canaries("/opt/python/cp314-cp314t/bin/python", 4),
-    "one thread": race.check_canaries(real, 1),
+    "whole": canaries.check_canaries(real, 4),
+    "sanitizer off": canaries.check_canaries("/opt/python/cp314-cp314t/bin/python", 4),
+    "one thread": canaries.check_canaries(real, 1),
 }
-race._CANARIES = "/nowhere"
-answers["canary removed"] = race.check_canaries(real, 4)
+canaries._CANARIES = "/nowhere"
+answers["canary removed"] = canaries.check_canaries(real, 4)
 open("/result/answers.json", "w").write(json.dumps(answers))
 """
 

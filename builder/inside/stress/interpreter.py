@@ -16,6 +16,9 @@ _PROGRAMS = Path(__file__).parents[_PACKAGE.count(".") + 1]
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LD_LIBRARY_PATH")
 """Variables of the container that what runs native code sees as well."""
 
+SANITIZER_PATIENCE_S = 12.0
+"""How long a scenario under the sanitizer, which is slow, may go on without a sign of life."""
+
 _CUT_SHARE = 0.7
 """What of the patience a scenario has whose calls come to an end: only a call without one is taken for a hang."""
 

@@ -33,7 +33,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,13 @@ from ..supervise.accounts import supervise
 from . import (
     amplify,
     arms,
+    canaries,
+    coverage,
     installing,
     instrumentation,
     learning,
     owntests,
-    reached,
     scenarios,
-    speed,
     unpacking,
 )
 from .amplify import Amplified, Stage
@@ -62,33 +62,21 @@ from .events import (
     print_events,
     rank_events,
 )
-from .interpreter import Interpreter
-from .player import Player, PlayResult, adapt_for_sanitizer
-from .reproducer import Predicate, Prover
+from .interpreter import SANITIZER_PATIENCE_S, Interpreter
+from .player import Player, PlayResult
+from .proofs import prove_events
+from .reproducer import Prover
 from .scenarios import Scenario
 
 _SITE = "/tmp/site"
 _RACE_SITE = "/tmp/race-site"
-_CANARIES = "/opt/race/canaries"
-"""Where the image has three extension modules, the canaries: see images/canary.c."""
-
-_PATIENCE_S = 12.0
-"""How long a scenario may go on without a sign of life: longer than in exercise.py, for the sanitizer is slow."""
-
-_CANARY_ITERATIONS = 6000
-_CANARY_ROUNDS = 3
-_CANARY_S = 30  # most time for each
 
 _PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
 _PROVED_ROUNDS = 12  # a program of few calls has time for more
-_VARIANT_TIMES = 2  # runs of each variant that tells what a harm needs
-_GIL_TIMES = 1  # runs with the GIL on, which orders all but what is done without it
 _ARMS_SHARE = 0.35
 """Of the time that the plan has: for variants of the scenarios in which a race was seen. Not measured."""
 
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
-_LONGEST_OUTPUT = 3000
-"""Characters of a program's output that are kept: its end, which has the stack."""
 
 Effort = dict[str, Any]
 """`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
@@ -97,8 +85,40 @@ _RECORDING_SHARE = (
     0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
 )
 
-_LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
-"""What of a surface is a fact; the rest is for the plan alone."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """What was done under the sanitizer, and what was seen.
+
+    Attributes:
+        surface: what learn.py wrote.
+        plan: the scenarios that were planned.
+        played: what came of those that were played.
+        amplified: what came of own tests and examples whose native calls threads made as well.
+        by_id: all scenarios, those of own tests among them.
+        events: what was seen, each once, with what its variants showed.
+    """
+
+    surface: dict[str, Any]
+    plan: list[Scenario]
+    played: PlayResult
+    amplified: Amplified
+    by_id: dict[str, Scenario]
+    events: list[Event]
+
+    @property
+    def races(self) -> list[Event]:
+        """The races, of whatever code."""
+        return [event for event in self.events if event["what"] == "race"]
+
+    @property
+    def harms(self) -> list[Event]:
+        """The crashes and hangs."""
+        return [event for event in self.events if event["what"] in {"crash", "hang"}]
+
+    def list_race_places(self) -> set[tuple[str, ...]]:
+        """Return the places of all races."""
+        return {tuple(event["places"]) for event in self.races}
 
 
 def main() -> None:
@@ -109,7 +129,7 @@ def main() -> None:
     threads = request["effort"]["threads"]
     facts: dict[str, Any] = {"preflight": None}
     if is_watched:
-        facts["preflight"] = check_canaries(request["race_python"], threads)
+        facts["preflight"] = canaries.check_canaries(request["race_python"], threads)
 
     facts["install"] = install_both(request)
     if facts["install"] is None and is_watched:
@@ -136,81 +156,6 @@ def install_both(request: dict[str, Any]) -> str | None:
     return installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
 
 
-def check_canaries(python: str, threads: int) -> dict[str, bool]:
-    """Check that the sanitizer sees what is known to be there, and nothing in a module that is known to have no race.
-
-    Args:
-        python: the interpreter that was compiled with the sanitizer.
-        threads: how many threads call the modules, the "canaries".
-
-    Returns:
-        `racy_seen` (a counter without protection), `freed_seen` (an object is used that another thread frees: the
-        interpreter's allocator has to tell the sanitizer) and `clean_silent`: all are true where the detector works.
-    """
-    interpreter = Interpreter(python, _CANARIES, race=True, patience_s=_PATIENCE_S)
-    racy_events = play_canary(interpreter, "canary_racy", threads)
-    freed_events = play_canary(interpreter, "canary_freed", threads)
-    clean_events = play_canary(interpreter, "canary_clean", threads)
-    seen = {
-        "canary_racy": list_places(racy_events),
-        "canary_freed": list_places(freed_events),
-        "canary_clean": list_places(clean_events),
-    }
-    print("preflight", seen, flush=True)
-
-    freeing_events = [event for event in freed_events if event.get("freed")]
-    return {
-        "racy_seen": is_canary_seen(racy_events),
-        "freed_seen": is_canary_seen(freeing_events),
-        "clean_silent": not clean_events,
-    }
-
-
-def is_canary_seen(events: Iterable[Event]) -> bool:
-    """Return whether an event names a function of the canaries."""
-    return any(place.startswith("canary_") for place in list_places(events))
-
-
-def list_places(events: Iterable[Event]) -> list[str]:
-    """Return the places of races, and the names of other events, sorted."""
-    places: set[str] = set()
-    for event in events:
-        places.update(event.get("places", [event["what"]]))
-
-    return sorted(places)
-
-
-def play_canary(interpreter: Interpreter, canary: str, threads: int) -> list[Event]:
-    """Have threads call a canary, and return what was seen; a scenario that did not end counts as an event, too.
-
-    Args:
-        interpreter: the one that was compiled with the sanitizer.
-        canary: the canary's import name.
-        threads: how many threads call it.
-    """
-    scenario: Scenario = {
-        "id": canary,
-        "kind": "function",
-        "process": canary,
-        "make": None,
-        "argument": None,
-        "rows": [[[f"{canary}.step()", None]]],
-        "observe": [],
-        "sharing": "fresh",
-        "iterations": _CANARY_ITERATIONS,
-        "threads": threads,
-        "natives": [],
-    }
-    modules = {path.name for path in Path(_CANARIES).glob("*.so")}
-    player = Player(interpreter, [canary], modules, rounds=_CANARY_ROUNDS, seconds=_CANARY_S)
-    played = player.play([scenario])
-    player.close()
-
-    if canary in played.ended:
-        return played.events
-    return [*played.events, {"what": "did not end", "scenario": canary}]
-
-
 def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
     """Learn how to call the distribution, let threads do so, and show the races and harms again that were seen.
 
@@ -230,27 +175,94 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     """
     effort: Effort = request["effort"]
     names, native = installing.find_modules(request["name"], race_site)
-    watched = instrumentation.find_watched(request["name"], race_site)
-    native |= watched
     plain = Interpreter(request["python"], site)
     dependencies = instrumentation.find_unwatched_dependencies(request["name"], race_site)
+    race, native = open_sanitizer(request, race_site, native, dependencies)
+
+    search = play_all(request, plain, race, names, native)
+    if search is None:
+        return {"surface": None}
+
+    # The time for proofs begins here: own tests, which may take longer than the plan, leave some of it or none.
+    deadline = time.monotonic() + effort["race_s"]
+    prover = Prover(
+        race,
+        search.surface["prelude"],
+        native,
+        rounds=_PROVED_ROUNDS,
+        deadline=deadline,
+        companions=installing.list_companions(request, site),
+    )
+    tests, races_of_tests = race_own_tests(request, race, native, search.list_race_places())
+
+    return {
+        "surface": coverage.describe_surface(search.surface),
+        "plan": search.plan,
+        **coverage.describe_coverage(search.plan, search.played, search.surface, search.amplified),
+        "natives": sorted(native),
+        "unwatched": instrumentation.find_unwatched(request["name"], site, race_site),
+        "unwatched_dependencies": sorted(dependencies),
+        "interference": list_interference(search.events, search.by_id),
+        **coverage.count_trials(search.plan, set(search.played.ended), search.amplified),
+        "amplified": search.amplified.describe(),
+        "errors": search.played.errors,
+        "own_tests": tests,
+        **prove_all(search, races_of_tests, prover, effort),
+    }
+
+
+def open_sanitizer(
+    request: dict[str, Any], race_site: str, native: set[str], dependencies: dict[str, list[str]]
+) -> tuple[Interpreter, set[str]]:
+    """Return the interpreter with the sanitizer, and all native files of the distribution, those it watches among them.
+
+    Args:
+        request: what this program was asked.
+        race_site: where the distribution is installed with the sanitizer.
+        native: file names of its extension modules.
+        dependencies: native files of other distributions that it does not watch, by distribution.
+    """
+    watched = instrumentation.find_watched(request["name"], race_site)
+    all_native = native | watched
     foreign = itertools.chain.from_iterable(dependencies.values())
     race = Interpreter(
         request["race_python"],
         race_site,
         race=True,
-        patience_s=_PATIENCE_S,
-        unwatched=frozenset({*native, *foreign} - watched),
+        patience_s=SANITIZER_PATIENCE_S,
+        unwatched=frozenset({*all_native, *foreign} - watched),
     )
 
+    return race, all_native
+
+
+def play_all(
+    request: dict[str, Any],
+    plain: Interpreter,
+    race: Interpreter,
+    names: list[str],
+    native: set[str],
+) -> Search | None:
+    """Learn how to call the distribution, let threads do so, and try with less shared what raced.
+
+    Args:
+        request: what this program was asked.
+        plain: the interpreter without the sanitizer.
+        race: the one with it.
+        names: import names of the distribution's modules.
+        native: file names of its native code.
+
+    Returns:
+        What was done and seen; None where nothing was learnt.
+    """
+    effort: Effort = request["effort"]
     folder = unpacking.unpack_sealed(request["sdist"])
     with amplify.open_stage(request, folder) as stage:
         recorded = run_own_code(request, stage, plain, names, native, forks=False)
         surface = learn_surface(plain, names, request, folder, recorded)
         if surface is None:
-            return {"surface": None}
+            return None
 
-        unwatched = instrumentation.find_unwatched(request["name"], site, race_site)
         plan = plan_scenarios(surface, request)
         player = Player(
             race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
@@ -268,51 +280,52 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     events = [measured.describe(event) for event in deduplicate([*seen, *measured.more_races])]
     for event in events:
         event["shares"] = name_shared_type(by_id[event["scenario"]])
-    races = [event for event in events if event["what"] == "race"]
-    harms = [event for event in events if event["what"] in {"crash", "hang"}]
 
-    # The time for proofs begins here: own tests, which may take longer than the plan, leave some of it or none.
-    deadline = time.monotonic() + effort["race_s"]
-    prover = Prover(
-        race,
-        surface["prelude"],
-        native,
-        rounds=_PROVED_ROUNDS,
-        deadline=deadline,
-        companions=installing.list_companions(request, site),
+    return Search(
+        surface=surface,
+        plan=plan,
+        played=played,
+        amplified=amplified,
+        by_id=by_id,
+        events=events,
     )
 
-    known_places = {tuple(event["places"]) for event in races}
-    tests, races_of_tests = race_own_tests(request, race, native, known_places)
+
+def prove_all(
+    search: Search, races_of_tests: list[Event], prover: Prover, effort: Effort
+) -> dict[str, Any]:
+    """Label what was seen by its cause, and show it again.
+
+    Args:
+        search: what was done and seen.
+        races_of_tests: races that only own tests under the sanitizer showed.
+        prover: runs programs.
+        effort: how much to show again.
+
+    Returns:
+        `races`, `advisory`, `harms` and `unlisted`, as `hunt_races` does.
+    """
     tested_races = [
         {**event, "calls": None, "arms": None} for event in races_of_tests if is_own(event)
     ]
-    foreign_races = [event for event in (*races, *races_of_tests) if not is_own(event)]
-    own_races = [event for event in races if is_own(event)]
-    label_causes([*own_races, *harms, *tested_races])
+    foreign_races = [event for event in (*search.races, *races_of_tests) if not is_own(event)]
+    own_races = [event for event in search.races if is_own(event)]
+    label_causes([*own_races, *search.harms, *tested_races])
     label_causes(foreign_races)
-    print_events([*harms, *own_races, *tested_races, *foreign_races])
+    print_events([*search.harms, *own_races, *tested_races, *foreign_races])
 
     # The gravest first, while there is time: a crash, then memory that is given back, then other races.
-    ranked_harms = rank_events(harms, by_id)
-    ranked_races = rank_events(own_races, by_id)
-    proved_harms = prove_events(ranked_harms[:_MOST_LISTED], by_id, prover, effort)
-    proved_races = prove_events(ranked_races[:_MOST_LISTED], by_id, prover, effort)
-    unlisted = len(own_races[_MOST_LISTED:]) + len(foreign_races[_MOST_LISTED:])
-    unlisted += len(harms[_MOST_LISTED:])
+    by_id = search.by_id
+    harms = rank_events(search.harms, by_id)[:_MOST_LISTED]
+    races = rank_events(own_races, by_id)[:_MOST_LISTED]
+    proved_harms = prove_events(harms, by_id, prover, effort)
+    proved_races = prove_events(races, by_id, prover, effort)
+
+    unlisted = 0
+    for events in (own_races, foreign_races, search.harms):
+        unlisted += len(events[_MOST_LISTED:])
 
     return {
-        "surface": describe_surface(surface),
-        "plan": plan,
-        **describe_coverage(plan, played, surface, amplified),
-        "natives": sorted(native),
-        "unwatched": unwatched,
-        "unwatched_dependencies": sorted(dependencies),
-        "interference": list_interference(events, by_id),
-        **count_trials(plan, set(played.ended), amplified),
-        "amplified": amplified.describe(),
-        "errors": played.errors,
-        "own_tests": tests,
         "races": [*proved_races, *tested_races],
         "advisory": foreign_races[:_MOST_LISTED],
         "harms": proved_harms,
@@ -341,14 +354,14 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
 
     plan = plan_scenarios(surface, request)
     return {
-        "surface": describe_surface(surface),
+        "surface": coverage.describe_surface(surface),
         "plan": plan,
-        **describe_coverage(plan, PlayResult(), surface, Amplified()),
+        **coverage.describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},
         "unwatched_dependencies": [],
         "interference": [],
-        **count_trials(plan, set(), Amplified()),
+        **coverage.count_trials(plan, set(), Amplified()),
         "amplified": None,
         "errors": {},
         "own_tests": None,
@@ -439,90 +452,6 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
     return plan
 
 
-def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
-    """Return what is reported of a surface, i.e. of what learn.py found out about how to call a distribution.
-
-    Args:
-        surface: what learn.py wrote.
-
-    Returns:
-        The entries of the surface that `_LEARNT_FACTS` names; `stateful`, how many native callables work on an object;
-        and `calls`: calls whose speed is worth measuring.
-    """
-    facts = {name: surface[name] for name in _LEARNT_FACTS}
-    stateful = len(set(surface["callables"]).difference(surface["stateless"]))
-    return {**facts, "stateful": stateful, "calls": speed.choose_calls(surface)}
-
-
-def describe_coverage(
-    plan: Sequence[Scenario], played: PlayResult, surface: dict[str, Any], amplified: Amplified
-) -> dict[str, Any]:
-    """Return how many scenarios were run, and which native callables returned in several threads.
-
-    Args:
-        plan: the scenarios that were to be run.
-        played: what was seen of those that were run.
-        surface: what learn.py wrote.
-        amplified: what came of own tests and examples.
-
-    Returns:
-        `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many there was no time
-        for), `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on) and `under_threads` (names of
-        native callables, sorted).
-    """
-    ended = set(played.ended)
-    kinds: dict[str, list[int]] = {}
-    for scenario in plan:
-        counts = kinds.setdefault(scenario["kind"], [0, 0])
-        counts[0] += 1
-        counts[1] += scenario["id"] in ended
-
-    natives = reached.find_reached(plan, played.returned, surface)
-    return {
-        "scenarios": len(plan),
-        "played": len(ended),
-        "late": played.late,
-        "kinds": kinds,
-        "gil": played.gil,
-        "under_threads": sorted(natives | amplified.returned),
-    }
-
-
-def count_trials(plan: Sequence[Scenario], ended: set[str], amplified: Amplified) -> dict[str, int]:
-    """Return how many chances a race had to show itself while several threads made calls under the sanitizer.
-
-    Args:
-        plan: the scenarios, each of which says what calls its threads make at the same time.
-        ended: ids of the scenarios that came to their end; others may have been cut short, and do not count.
-        amplified: what came of own tests and examples.
-
-    Returns:
-        `pairs`: in how many scenarios two operations were tried against each other on one object, and how many pairs
-        own tests and examples gave.
-        `side_by_side`: how many calls one thread made beside the calls of the others, in a typical scenario (the
-        median of all that count, the upper one of two; 0 where none counts).
-    """
-    pairs = 0
-    calls_per_thread: list[int] = []  # an entry for each scenario that counts
-    for scenario in plan:
-        has_ended = scenario["id"] in ended
-        is_threaded = scenario["threads"] > 1
-        # What is marked `once`, such as the first use of a module, cannot be repeated: it is a single chance.
-        is_repeated = not scenario.get("once")
-        if not (has_ended and is_threaded and is_repeated):
-            continue
-
-        if scenario["kind"] == "pair":
-            pairs += 1
-        # The sanitizer is slow: scenarios make fewer calls under it than the plan says.
-        as_played = adapt_for_sanitizer(scenario)
-        calls_per_thread.append(as_played["iterations"])
-
-    calls_per_thread.sort()
-    median = calls_per_thread[len(calls_per_thread) // 2] if calls_per_thread else 0
-    return {"pairs": pairs + len(amplified.pairs), "side_by_side": median}
-
-
 def race_own_tests(
     request: dict[str, Any],
     race: Interpreter,
@@ -558,105 +487,6 @@ def race_own_tests(
         flush=True,
     )
     return tested, list(new_races.values())[:_MOST_LISTED]
-
-
-def prove_events(
-    events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: Effort
-) -> list[Event]:
-    """Show events again by small programs; return all of them, each with its scenario (`calls`).
-
-    Each cause is shown once, and the first events besides. Those for which there is no time left stay as they were
-    seen.
-
-    Args:
-        events: what was seen.
-        by_id: the scenarios by their ids.
-        prover: runs programs.
-        effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
-    """
-    entries: list[Event] = []
-    proved_causes: set[str] = set()
-    for number, event in enumerate(events):
-        scenario = by_id[event["scenario"]]
-        entry = {"arms": None, **event, "calls": scenario}
-        is_live = scenario["kind"] == "live"  # no program can make what it is about
-        cause = event.get("cause", "")
-        is_new = bool(cause) and cause not in proved_causes
-        is_wanted = (number < effort["proofs"] or is_new) and not is_live
-        if is_wanted and time.monotonic() < prover.deadline:
-            alike = [other for other in events if cause and other.get("cause") == cause]
-            entry |= prove_event(event, scenario, prover, effort["times"], alike)
-            if entry.get("shown"):
-                proved_causes.add(cause)
-        entries.append(entry)
-
-    return entries
-
-
-def prove_event(
-    event: Event, scenario: Scenario, prover: Prover, times: int, alike: Sequence[Event] = ()
-) -> dict[str, Any]:
-    """Try to show an event again by a program that makes as few calls as possible.
-
-    Args:
-        event: a race, crash or hang that was seen.
-        scenario: the scenario in which it was seen.
-        prover: writes and runs programs that make the calls of a scenario.
-        times: how often to run the program.
-        alike: events with the same cause: where the program shows one of these, it shows the cause.
-
-    Returns:
-        `shown` (how many runs of the program showed the event) and `ran` (how many runs there were). Where one showed
-        it, also `calls` (the smallest scenario that does), `script` (the program's text), `output` (the end of what a
-        run printed) and `arms` (`[shown, ran]` for variants, such as one thread alone: they tell what the event
-        needs; of a race, those that were measured before, and the program with the GIL on).
-    """
-    reproduces = make_predicate(event, alike)
-    small = prover.shrink(scenario, reproduces, list_functions(event))
-    shown, ran, example = prover.count(small, reproduces, times)
-    proof: dict[str, Any] = {"shown": shown, "ran": ran}
-    if shown:
-        title = describe_event(event)
-        script = prover.render_script(small, title)
-        proof = {"calls": small, "script": script, **proof}
-        proof |= prover.try_short(small, title, reproduces)
-        measured = event.get("arms") or {}
-        is_measured = "private" in measured or arms.shares_nothing(small)
-        if event["what"] == "race" and is_measured:
-            proof["arms"] = measured | prover.try_with_gil(small, reproduces, _GIL_TIMES)
-        else:
-            proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES, [shown, ran])
-        proof["output"] = example.output[-_LONGEST_OUTPUT:] if example else ""
-
-    print(f"{event['what']} {event.get('places', '')}: shown {shown} of {ran}", flush=True)
-    return proof
-
-
-def make_predicate(event: Event, alike: Sequence[Event] = ()) -> Predicate:
-    """Return the test whether a run showed an event: the same sort of harm, or a race with the same cause."""
-    if event["what"] != "race":
-        return lambda run: event["what"] in run.what
-
-    places = {tuple(other["places"]) for other in (event, *alike)}
-    return lambda run: not places.isdisjoint(run.races)
-
-
-def list_functions(event: Event) -> list[str]:
-    """Return the dotted names of the functions behind an event, those that change memory first."""
-    sides = sorted(event.get("sides", ()), key=lambda side: side["access"] == "read")
-    return list(dict.fromkeys(side["function"] for side in sides))
-
-
-def describe_event(event: Event) -> str:
-    """Say in a line what a program shows."""
-    names = " and ".join(list_functions(event))
-    if event["what"] == "race":
-        between = " and ".join(event["places"])
-        about = f" of {names}" if names else ""
-        return f"A data race{about}, between {between}: ThreadSanitizer reports it."
-
-    where = f" in {names}" if names else ""
-    return f"A {event['what']}{where} when threads share an object."
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from builder.evidence.exercise import ExerciseAnswer, OwnTests
 from builder.evidence.load import LoadAnswers
 from builder.evidence.race import OwnTestsRace, RaceAnswer
 from builder.evidence.speed import SpeedAnswer
-from builder.inside.stress import exercise, installing, learning, race, speed
+from builder.inside.stress import canaries, exercise, installing, learning, race, speed
 
 REPORT = """\
 ==================
@@ -320,7 +320,7 @@ def test_race_answers_as_described(
         "signs": [], "effort": EFFORT, "tests": tests, "wheels": str(tmp_path / "wheels"),
     }  # fmt: skip
     hunted = race.hunt_races(request, str(site), str(site))
-    flight = race.check_canaries(sys.executable, 2)
+    flight = canaries.check_canaries(sys.executable, 2)
     answer = RaceAnswer.check(as_json({"preflight": flight, "install": None, **hunted}))
     incomplete = {"racy_seen": True, "clean_silent": True}
     forgetful = as_json({"preflight": incomplete, "install": None, **hunted})

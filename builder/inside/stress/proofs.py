@@ -1,0 +1,114 @@
+"""Show races, crashes and hangs again that were seen under the sanitizer, each by a program of few calls."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from . import arms
+from .events import Event
+from .reproducer import Predicate, Prover
+from .scenarios import Scenario
+
+_VARIANT_TIMES = 2  # runs of each variant that tells what a harm needs
+_GIL_TIMES = 1  # runs with the GIL on, which orders all but what is done without it
+_LONGEST_OUTPUT = 3000
+"""Characters of a program's output that are kept: its end, which has the stack."""
+
+
+def prove_events(
+    events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: dict[str, Any]
+) -> list[Event]:
+    """Show events again by small programs; return all of them, each with its scenario (`calls`).
+
+    Each cause is shown once, and the first events besides. Those for which there is no time left stay as they were
+    seen.
+
+    Args:
+        events: what was seen.
+        by_id: the scenarios by their ids.
+        prover: runs programs.
+        effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
+    """
+    entries: list[Event] = []
+    proved_causes: set[str] = set()
+    for number, event in enumerate(events):
+        scenario = by_id[event["scenario"]]
+        entry = {"arms": None, **event, "calls": scenario}
+        is_live = scenario["kind"] == "live"  # no program can make what it is about
+        cause = event.get("cause", "")
+        is_new = bool(cause) and cause not in proved_causes
+        is_wanted = (number < effort["proofs"] or is_new) and not is_live
+        if is_wanted and time.monotonic() < prover.deadline:
+            alike = [other for other in events if cause and other.get("cause") == cause]
+            entry |= prove_event(event, scenario, prover, effort["times"], alike)
+            if entry.get("shown"):
+                proved_causes.add(cause)
+        entries.append(entry)
+
+    return entries
+
+
+def prove_event(
+    event: Event, scenario: Scenario, prover: Prover, times: int, alike: Sequence[Event] = ()
+) -> dict[str, Any]:
+    """Try to show an event again by a program that makes as few calls as possible.
+
+    Args:
+        event: a race, crash or hang that was seen.
+        scenario: the scenario in which it was seen.
+        prover: writes and runs programs that make the calls of a scenario.
+        times: how often to run the program.
+        alike: events with the same cause: where the program shows one of these, it shows the cause.
+
+    Returns:
+        `shown` (how many runs of the program showed the event) and `ran` (how many runs there were). Where one showed
+        it, also `calls` (the smallest scenario that does), `script` (the program's text), `output` (the end of what a
+        run printed) and `arms` (`[shown, ran]` for variants, such as one thread alone: they tell what the event
+        needs; of a race, those that were measured before, and the program with the GIL on).
+    """
+    reproduces = make_predicate(event, alike)
+    small = prover.shrink(scenario, reproduces, list_functions(event))
+    shown, ran, example = prover.count(small, reproduces, times)
+    proof: dict[str, Any] = {"shown": shown, "ran": ran}
+    if shown:
+        title = describe_event(event)
+        script = prover.render_script(small, title)
+        proof = {"calls": small, "script": script, **proof}
+        proof |= prover.try_short(small, title, reproduces)
+        measured = event.get("arms") or {}
+        is_measured = "private" in measured or arms.shares_nothing(small)
+        if event["what"] == "race" and is_measured:
+            proof["arms"] = measured | prover.try_with_gil(small, reproduces, _GIL_TIMES)
+        else:
+            proof["arms"] = prover.variants(small, reproduces, _VARIANT_TIMES, [shown, ran])
+        proof["output"] = example.output[-_LONGEST_OUTPUT:] if example else ""
+
+    print(f"{event['what']} {event.get('places', '')}: shown {shown} of {ran}", flush=True)
+    return proof
+
+
+def make_predicate(event: Event, alike: Sequence[Event] = ()) -> Predicate:
+    """Return the test whether a run showed an event: the same sort of harm, or a race with the same cause."""
+    if event["what"] != "race":
+        return lambda run: event["what"] in run.what
+
+    places = {tuple(other["places"]) for other in (event, *alike)}
+    return lambda run: not places.isdisjoint(run.races)
+
+
+def list_functions(event: Event) -> list[str]:
+    """Return the dotted names of the functions behind an event, those that change memory first."""
+    sides = sorted(event.get("sides", ()), key=lambda side: side["access"] == "read")
+    return list(dict.fromkeys(side["function"] for side in sides))
+
+
+def describe_event(event: Event) -> str:
+    """Say in a line what a program shows."""
+    names = " and ".join(list_functions(event))
+    if event["what"] == "race":
+        between = " and ".join(event["places"])
+        about = f" of {names}" if names else ""
+        return f"A data race{about}, between {between}: ThreadSanitizer reports it."
+
+    where = f" in {names}" if names else ""
+    return f"A {event['what']}{where} when threads share an object."
