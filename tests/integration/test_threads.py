@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -139,21 +140,11 @@ def test_a_finding_is_replayed_by_its_id(done: Workshop):
     compile(script.stdout, "replay.py", "exec")
 
 
-def test_taking_one_lock_away_turns_the_verdict(done: Workshop):
-    matrix = f'{HEAD}[packages.spanbuf]\nsdist = "spanbuf-0.4.4.tar.gz"\npatches = ["{unlocked(done)}"]\n'
-    (done.root / "unlocked.toml").write_text(matrix)
-    command = done.command("--effort", "quick", "--json")
-    command[command.index("--matrix") + 1] = str(done.root / "unlocked.toml")
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    part = json.loads(ended.stdout)["packages"][0]["abis"]["cp314t"]
-    assert part["verdict"] == "distinct", ended.stderr
-    assert part["thread_safety"]["level"] == "distinct", part["thread_safety"]
-    assert "no two threads use the same object" in part["reason"]
-    assert {finding["needs"] for finding in part["findings"]} - {None} == {"shared object"}
-
-
-def test_a_wheel_built_elsewhere_is_put_under_threads_by_check(done: Workshop):
-    wheel = next((done.wheelhouse / "quarantine").rglob("hexview-1.0-cp314-cp314t-*.whl"))
+def test_a_wheel_built_elsewhere_is_put_under_threads_by_check(done: Workshop, tmp_path: Path):
+    (built,) = done.verdicts()["hexview"]["abis"]["cp314t"]["wheels"]
+    store = Store(done.wheelhouse)
+    wheel = Path(shutil.copy(store.file(built["sha256"]), tmp_path / built["filename"]))
+    store.close()
     sdist = done.root / "hexview-1.0.tar.gz"
     command = [
         sys.executable, "-m", "builder", "check", str(wheel), str(sdist), "--threads", "--effort", "quick",
@@ -168,6 +159,19 @@ def test_a_wheel_built_elsewhere_is_put_under_threads_by_check(done: Workshop):
     assert trial["exercised"]["under_threads"] > 0
     assert FAULTS & {finding["code"] for finding in checked["findings"]}
     assert ended.returncode == 1, ended.stderr
+
+
+def test_taking_one_lock_away_turns_the_verdict(done: Workshop):
+    matrix = f'{HEAD}[packages.spanbuf]\nsdist = "spanbuf-0.4.4.tar.gz"\npatches = ["{unlocked(done)}"]\n'
+    (done.root / "unlocked.toml").write_text(matrix)
+    command = done.command("--effort", "quick", "--json")
+    command[command.index("--matrix") + 1] = str(done.root / "unlocked.toml")
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    part = json.loads(ended.stdout)["packages"][0]["abis"]["cp314t"]
+    assert part["verdict"] == "distinct", ended.stderr
+    assert part["thread_safety"]["level"] == "distinct", part["thread_safety"]
+    assert "no two threads use the same object" in part["reason"]
+    assert {finding["needs"] for finding in part["findings"]} - {None} == {"shared object"}
 
 
 def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Path):
