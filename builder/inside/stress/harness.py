@@ -208,25 +208,26 @@ def learn_results(make, argument, rows, crew, *, compares):
     if not compares:
         return [[(text, call, None) for text, call, _ in row] for row in rows]
 
-    here: dict[str, str | None] = {}
-    elsewhere: dict[str, str | None] = {}
-    ask_all(make, argument, rows, here)
-    crew(lambda _: ask_all(make, argument, rows, elsewhere), 1)
+    # By place and not by text: calls of two functions may read alike.
+    here = ask_all(make, argument, rows)
+    elsewhere = []
+    crew(lambda _: elsewhere.extend(ask_all(make, argument, rows)), 1)
 
     steady = []
-    for row in rows:
-        texts = {text for text, _, _ in row if here[text] == elsewhere[text]}
-        steady.append(
-            [(text, call, here[text] if text in texts else None) for text, call, _ in row]
-        )
+    for row, gave, gave_elsewhere in zip(rows, here, elsewhere, strict=True):
+        calls = []
+        for (text, call, _), result, other in zip(row, gave, gave_elsewhere, strict=True):
+            calls.append((text, call, result if result == other else None))
+        steady.append(calls)
     return steady
 
 
-def ask_all(make, argument, rows, answers):
-    """Make each call once, alone, and note by its text what it gives."""
+def ask_all(make, argument, rows):
+    """Make each call once, alone, and return what it gives, in the order of the rows."""
+    answers = []
     for row in rows:
-        for text, call, result in row:
-            answers[text] = ask_alone(make, argument, call, result)
+        answers.append([ask_alone(make, argument, call, result) for _, call, result in row])
+    return answers
 
 
 def ask_alone(make, argument, call, result):
@@ -245,11 +246,12 @@ def drop_unsteady(wrong, rows, make, argument, crew):
     A counter has gone on while threads made their calls, and a cache is full.
     """
     again = learn_results(make, argument, rows, crew, compares=True)
-    now_given = {text: result for row in again for text, _, result in row}
 
     unsteady = []
-    for row in rows:
-        unsteady += [f"{text} gave " for text, _, result in row if now_given[text] != result]
+    for row, now_given in zip(rows, again, strict=True):
+        for (text, _, result), (_, _, result_now) in zip(row, now_given, strict=True):
+            if result_now != result:
+                unsteady.append(f"{text} gave ")
     return {sentence: None for sentence in wrong if not sentence.startswith(tuple(unsteady))}
 
 

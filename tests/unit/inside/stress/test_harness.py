@@ -127,6 +127,12 @@ def test_of_long_results_the_parts_are_told_that_differ():
     assert harness.describe_wrong("s.get()", "7", "8") == "s.get() gave 7, alone it gives 8"
 
 
+def test_calls_of_two_functions_that_read_alike_are_not_taken_for_one():
+    one: Call = ("s()", lambda s, a: 1, "1")
+    two: Call = ("s()", lambda s, a: 2, "2")
+    assert drilled(Guarded, [[one], [two]]) == ({}, [])
+
+
 def test_a_wrong_result_that_only_threads_get():
     rows: list[list[Call]] = [[("s.swap()", lambda s, a: s.swap(), "1")]]
     assert drilled(Swapping, rows, threads=1) == ({}, [])
