@@ -108,13 +108,13 @@ def _accepting_abis(wheel: CheckedWheel, abis: Sequence[Abi]) -> list[Abi]:
     return [abi for abi in abis if abi.name in wheel.abis]
 
 
-def is_loadable(wheel: CheckedWheel) -> bool:
+def _is_loadable(wheel: CheckedWheel) -> bool:
     """Return whether some interpreter of the farm accepts the wheel, and it is neither damaged nor unsafe."""
     is_broken = any(finding.code in _BROKEN_CODES for finding in wheel.findings)
     return bool(wheel.abis) and not is_broken
 
 
-def add_to_store(wheel: CheckedWheel, store: Store) -> LocalWheel:
+def _add_to_store(wheel: CheckedWheel, store: Store) -> LocalWheel:
     """Copy a wheel into the store, and return it with its requirements. The wheel must have been read."""
     name, version, _, _ = parse_wheel_filename(wheel.filename)
     assert wheel.facts is not None, "what has an interpreter was read"
@@ -144,6 +144,26 @@ class _WheelPlan:
     skipped: tuple[SkippedLoad, ...] = ()
 
 
+def prepare_wheels(
+    checked: Sequence[CheckedWheel], environment: LoadEnvironment
+) -> tuple[dict[int, LocalWheel], RuntimeRequirements]:
+    """Copy the wheels that can be loaded into the store.
+
+    Returns:
+        These wheels, by their place among all, and what finds the wheels that they require. A wheel may be what another
+        one requires.
+    """
+    local_wheels: dict[int, LocalWheel] = {}
+    for number, wheel in enumerate(checked):
+        if _is_loadable(wheel):
+            local_wheels[number] = _add_to_store(wheel, environment.store)
+
+    release = catalog.load().releases[environment.abis[0].release]
+    index = Index(host.index_settings(), environment.store)
+    python = Version(release.version)
+    return local_wheels, RuntimeRequirements(index, python, local_wheels.values())
+
+
 def _plan_wheels(
     checked: Sequence[CheckedWheel], environment: LoadEnvironment, observer: Observer
 ) -> list[_WheelPlan]:
@@ -151,14 +171,7 @@ def _plan_wheels(
 
     A wheel that cannot be loaded gets a plan without jobs.
     """
-    local_wheels: dict[int, LocalWheel] = {}
-    for number, wheel in enumerate(checked):
-        if is_loadable(wheel):
-            local_wheels[number] = add_to_store(wheel, environment.store)
-
-    release = catalog.load().releases[environment.abis[0].release]
-    index = Index(host.index_settings(), environment.store)
-    requirements = RuntimeRequirements(index, Version(release.version), local_wheels.values())
+    local_wheels, requirements = prepare_wheels(checked, environment)
 
     plans: list[_WheelPlan] = []
     for number, wheel in enumerate(checked):

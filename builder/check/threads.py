@@ -15,8 +15,8 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from builder.check.companions import MissingRequirementError, RuntimeRequirements
-from builder.check.load import LoadEnvironment, add_to_store, is_loadable, make_prebuilt
+from builder.check.companions import MissingRequirementError
+from builder.check.load import LoadEnvironment, make_prebuilt, prepare_wheels
 from builder.check.read import CheckedWheel, NoWheelError, ThreadTrial, sort_findings
 from builder.config import catalog
 from builder.config.matrix import Package
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from builder.check.companions import LocalWheel, WheelFiles
+    from builder.check.companions import LocalWheel, RuntimeRequirements, WheelFiles
     from builder.config.catalog import Abi, Base
     from builder.config.effort import Effort
     from builder.execute import Observer
@@ -177,13 +177,7 @@ def try_threads(
     Raises:
         Interrupted: the farm was asked to stop.
     """
-    release = catalog.load().releases[environment.abis[0].release]
-    index = Index(host.index_settings(), environment.store)
-    local_wheels: dict[int, LocalWheel] = {}
-    for number, wheel in enumerate(checked):
-        if is_loadable(wheel):
-            local_wheels[number] = add_to_store(wheel, environment.store)
-    requirements = RuntimeRequirements(index, Version(release.version), local_wheels.values())
+    local_wheels, requirements = prepare_wheels(checked, environment)
 
     tried: list[CheckedWheel] = []
     for number, wheel in enumerate(checked):

@@ -78,6 +78,11 @@ class Finding:
         return self.kind.severity
 
     @property
+    def verdict_rank(self) -> int:
+        """How bad the verdict is that it forces; -1 where it forces none."""
+        return -1 if self.verdict is None else self.verdict.rank
+
+    @property
     def id(self) -> str:
         """Stays the same from run to run."""
         return digest(self.package, self.version, self.abi, self.code, self.where)[:_ID_LENGTH]

@@ -343,12 +343,7 @@ def merge_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
             bases = dict.fromkeys((*earlier.bases, *finding.bases))
             merged[key] = replace(earlier, bases=tuple(bases))
 
-    return tuple(sorted(merged.values(), key=_verdict_rank, reverse=True))
-
-
-def _verdict_rank(finding: Finding) -> int:
-    """Return how bad the verdict is that a finding forces; -1 where it forces none."""
-    return -1 if finding.verdict is None else finding.verdict.rank
+    return tuple(sorted(merged.values(), key=lambda finding: finding.verdict_rank, reverse=True))
 
 
 # --- the verdict ------------------------------------------------------------------------------------------------------

@@ -46,11 +46,8 @@ def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
             kept = replace(kept, threads=join_faults(faults))
         chosen[key] = kept
 
-    yield from limit(sorted(chosen.values(), key=_verdict_rank, reverse=True))
-
-
-def _verdict_rank(finding: Finding) -> int:
-    return -1 if finding.verdict is None else finding.verdict.rank
+    worst_first = sorted(chosen.values(), key=lambda finding: finding.verdict_rank, reverse=True)
+    yield from limit(worst_first)
 
 
 def limit(findings: Iterable[Finding]) -> Iterator[Finding]:
