@@ -1,12 +1,10 @@
 """The registry of crates behind the proxy: what its index lists with a checksum is passed on, and nothing else."""
 
 import hashlib
-import http.client
 import json
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +15,11 @@ import pytest
 from builder.inside.proxy.addresses import AddressRule
 from builder.inside.proxy.crates import CrateRegistry, fill_download, index_path
 from builder.inside.proxy.files import FileFolders
-from builder.inside.proxy.handler import Handler
-from builder.inside.proxy.listening import Server
-from builder.inside.proxy.sessions import Sessions
 from builder.proxy.configuration import client_environment
 from builder.proxy.crates import CARGO_CONFIGURATION
 from tests.crate_registry import Registry, make_crate
 from tests.crate_registry import index_path as served_at
+from tests.unit.inside.proxy.listening_proxy import ListeningProxy, listening
 
 HOST = "http://crates.wheelfarm.invalid"
 TINY = make_crate("tiny", "0.1.0", {"src/lib.rs": "pub fn answer() -> i32 { 42 }\n"})
@@ -31,36 +27,10 @@ TINY_SHA256 = hashlib.sha256(TINY).hexdigest()
 
 
 @dataclass(kw_only=True)
-class Proxy:
+class Proxy(ListeningProxy):
     """The proxy, listening, with a registry behind it."""
 
     registry: Registry
-    root: Path
-    port: int
-
-    def open(self, token: str = "one", **more: Any) -> None:
-        description = {"locked": None, "network": "127.0.0.0/8", **more}
-        (self.root / "sessions" / f"{token}.json").write_text(json.dumps(description))
-
-    def end(self, token: str = "one") -> None:
-        (self.root / "sessions" / f"{token}.ended").touch()
-
-    def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
-        """Ask as cargo does: the proxy is its HTTP proxy."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        try:
-            connection.request(method, HOST + path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def events(self, kind: str = "", token: str = "one") -> list[dict[str, Any]]:
-        record = self.root / "records" / f"{token}.jsonl"
-        if not record.exists():
-            return []
-        events = [json.loads(line) for line in record.read_text().splitlines()]
-        return [event for event in events if not kind or event["kind"] == kind]
 
     def asked(self) -> list[str]:
         return [path for path, _ in self.registry.asked]
@@ -74,16 +44,8 @@ def start(root: Path, registry: Registry, url: str, **settings: Any) -> Iterator
         FileFolders(root / "given", root / "fetched"),
         AddressRule([url] if url else []),
     )
-    sessions = Sessions(root / "sessions", root / "records")
-    server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"crates": crates, "sessions": sessions}))  # fmt: skip
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield Proxy(registry=registry, root=root, port=server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(root, crates=crates) as port:
+        yield Proxy(host=HOST, registry=registry, root=root, port=port)
 
 
 @pytest.fixture

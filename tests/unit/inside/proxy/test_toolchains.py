@@ -1,12 +1,10 @@
 """Rust toolchains behind the proxy: what a release's manifest lists with a sha256 is passed on, and nothing else."""
 
 import hashlib
-import http.client
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +14,11 @@ import pytest
 
 from builder.inside.proxy.addresses import AddressRule
 from builder.inside.proxy.files import FileFolders
-from builder.inside.proxy.handler import Handler
-from builder.inside.proxy.listening import Server
-from builder.inside.proxy.sessions import Sessions
 from builder.inside.proxy.toolchains import ToolchainServer, UnfitManifestError, parse_manifest
 from builder.jobs.build.rust import TOOLCHAIN_PROGRAM
 from builder.proxy.configuration import client_environment
 from tests.rust_server import TARGET, RustServer, make_archive
+from tests.unit.inside.proxy.listening_proxy import ListeningProxy, listening
 
 HOST = "http://rust.wheelfarm.invalid"
 VERSION = "1.98.0"
@@ -35,35 +31,10 @@ COMPONENTS = {
 
 
 @dataclass(kw_only=True)
-class Proxy:
+class Proxy(ListeningProxy):
     """The proxy, listening, with a server of toolchains behind it."""
 
     rust: RustServer
-    root: Path
-    port: int
-
-    def open(self, token: str = "one", **more: Any) -> None:
-        description = {"locked": None, "network": "127.0.0.0/8", **more}
-        (self.root / "sessions" / f"{token}.json").write_text(json.dumps(description))
-
-    def end(self, token: str = "one") -> None:
-        (self.root / "sessions" / f"{token}.ended").touch()
-
-    def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        try:
-            connection.request(method, HOST + path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def events(self, kind: str = "", token: str = "one") -> list[dict[str, Any]]:
-        record = self.root / "records" / f"{token}.jsonl"
-        if not record.exists():
-            return []
-        events = [json.loads(line) for line in record.read_text().splitlines()]
-        return [event for event in events if not kind or event["kind"] == kind]
 
     def install(self, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run the program of containers, as they do."""
@@ -85,17 +56,8 @@ def start(root: Path, rust: RustServer, url: str, **settings: Any) -> Iterator[P
         FileFolders(root / "given", root / "fetched"),
         AddressRule([url] if url else []),
     )
-    sessions = Sessions(root / "sessions", root / "records")
-    bound = {"toolchains": toolchains, "sessions": sessions}
-    server = Server(("127.0.0.1", 0), type("Bound", (Handler,), bound))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield Proxy(rust=rust, root=root, port=server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(root, toolchains=toolchains) as port:
+        yield Proxy(host=HOST, rust=rust, root=root, port=port)
 
 
 @pytest.fixture
