@@ -8,9 +8,10 @@ import http.server
 import io
 import json
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from tests.http_serving import serving
 
 
 def make_crate(name: str, version: str, files: Mapping[str, str]) -> bytes:
@@ -85,16 +86,9 @@ class Registry:
             def log_message(self, *_: object) -> None:
                 return
 
-        server = http.server.ThreadingHTTPServer((address, 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        self.url = f"http://{address}:{server.server_port}/index/"
-        try:
+        with serving(Handler, address) as url:
+            self.url = f"{url}index/"
             yield self.url
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
 def index_path(name: str) -> str:

@@ -7,8 +7,9 @@ import hashlib
 import http.server
 import io
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping
+
+from tests.http_serving import serving
 
 TARGET = "x86_64-unknown-linux-gnu"
 ELSEWHERE = "https://rust.invalid"
@@ -109,13 +110,6 @@ class RustServer:
             def log_message(self, *_: object) -> None:
                 return
 
-        server = http.server.ThreadingHTTPServer((address, 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        self.url = f"http://{address}:{server.server_port}/"
-        try:
+        with serving(Handler, address) as url:
+            self.url = url
             yield self.url
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
