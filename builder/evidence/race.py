@@ -34,6 +34,25 @@ _SEARCHED = (
 """Fields of what comes with a surface."""
 
 
+class Delays(Model):
+    """Delays of threads, by which a program brings about rare orders: builder/inside/stress/schedules.py."""
+
+    seed: int
+    """Decides which of the yield points are taken."""
+
+    kinds: int
+    """Kinds of yield points, as images/schedule.c numbers them."""
+
+    gap: int
+    """Yield points from one delay to the next, on average."""
+
+    pause_us: int
+    """Microseconds of a delay, on average."""
+
+    delays: int
+    """Of each thread in a round, at most."""
+
+
 class Scenario(Model):
     """What threads do at the same time."""
 
@@ -74,6 +93,9 @@ class Scenario(Model):
 
     once: bool = False
     """Whether it shows something only the first time in a process."""
+
+    delays: Delays | None = None
+    """How its threads are delayed; None where they are not."""
 
     source: str = ""
     """The test or example that makes these calls; empty where none does. Of the kind `live`, what it has at that moment

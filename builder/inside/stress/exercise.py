@@ -17,6 +17,7 @@ Facts:
 - `own_tests`: what owntests.py answers.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
-from . import amplify, installing, owntests, unpacking
+from . import amplify, installing, owntests, schedule_search, unpacking
 from .amplify import Amplified
 from .answer import write_answer
 from .causes import label_causes
@@ -260,11 +261,15 @@ def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> 
         times: how often to run the small program.
 
     Returns:
-        What `prove_harm` does; only `shown` (0) and `ran` where two runs of the whole scenario did not show the harm.
+        What `prove_harm` does; only `shown` (0) and `ran` where two runs of the whole scenario did not show the harm,
+        nor did delays of its threads.
     """
     reproduces = make_predicate(event["what"])
     if not reproduces(prover.run(scenario)) and not reproduces(prover.run(scenario)):
-        return {"shown": 0, "ran": 2}
+        delayed = schedule_search.find_showing(prover, scenario, reproduces)
+        if delayed is None:
+            return {"shown": 0, "ran": 2}
+        scenario = delayed
 
     functions = [side["function"] for side in event.get("sides", ())]
     small = prover.shrink(scenario, reproduces, functions)
@@ -281,7 +286,7 @@ def make_predicate(what: str) -> Predicate:
 
 
 def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dict[str, Any]:
-    """Run a scenario's program several times, and find out what the harm needs.
+    """Run a scenario's program several times, with delays if that shows more, and find out what the harm needs.
 
     Args:
         scenario: the scenario that shows it.
@@ -294,7 +299,8 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
         once also `script`, `arms` (the same counts for variants, such as one thread alone), `output` and `signal`.
     """
     reproduces = make_predicate(what)
-    shown, ran, example = prover.count(scenario, reproduces, times)
+    best = schedule_search.count_best(prover, scenario, reproduces, times)
+    scenario, shown, ran, example = best.scenario, best.shown, best.ran, best.example
     proof: dict[str, Any] = {"calls": scenario, "shown": shown, "ran": ran}
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
@@ -311,12 +317,13 @@ def exercise_suspects(suspects: Sequence[Scenario], prover: Prover, effort: Effo
     """Run scenarios in which a race was seen with many more calls, and return the harm that they do.
 
     Each is run with the usual allocator and, where that shows no harm, with the debug allocator, which notices damaged
-    memory. Empty where no harm came; what there is no time for is skipped.
+    memory, and then with delays of its threads. Empty where no harm came; what there is no time for is skipped.
     """
     harms: list[Event] = []
     for scenario in suspects[: effort["proofs"]]:
-        trial = {**scenario, "iterations": scenario["iterations"] * _MORE_ITERATIONS}
-        for malloc in ("", "debug"):
+        more = {**scenario, "iterations": scenario["iterations"] * _MORE_ITERATIONS}
+        delayed = ((trial, "") for trial in schedule_search.iter_delayed(scenario, prover))
+        for trial, malloc in itertools.chain([(more, ""), (more, "debug")], delayed):
             if time.monotonic() > prover.deadline:
                 return harms
 

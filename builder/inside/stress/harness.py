@@ -42,6 +42,7 @@ def run_rounds(
     longest_s=None,
     learns=True,
     returned=None,
+    delays=None,
 ):
     """Run rounds of threads that each make the calls of one row, over and over.
 
@@ -65,6 +66,7 @@ def run_rounds(
         learns: whether to learn the results from this process, and not to go by those that another one gave: what is
             made once in a process cannot be made before.
         returned: is given, by the text of each call that returned, in how many threads of a round it did.
+        delays: delays the threads while they make their calls (schedules.py); None for no delays.
 
     Returns:
         Exceptions by text with how often they were met, and sentences about wrong results.
@@ -87,7 +89,7 @@ def run_rounds(
         compares = not make_immortal
         rows = learn_results(make, argument, rows, crew or run_in_threads, compares=compares)
 
-    for _ in range(rounds):
+    for turn in range(rounds):
         subject = run_round(
             make,
             argument,
@@ -101,6 +103,8 @@ def run_rounds(
             wrong=wrong,
             until=until,
             returned={} if returned is None else returned,
+            delays=delays,
+            turn=turn,
         )
         if now() > until:
             break
@@ -132,6 +136,8 @@ def run_round(
     wrong,
     until,
     returned,
+    delays=None,
+    turn=0,
 ):
     """Let threads make their calls once, note what came of them, and return the subject they shared."""
     shared = argument()
@@ -161,6 +167,8 @@ def run_round(
         while now() < begin:
             pass
 
+        if delays:
+            delays.begin(turn * threads + number)
         for i in range(iterations):
             if i % LOOK_EVERY == LOOK_EVERY - 1 and now() > until:
                 break
@@ -175,6 +183,8 @@ def run_round(
             except Exception as error:
                 key = f"{type(error).__name__}: {error}"[:200]
                 errors[key] = errors.get(key, 0) + 1
+        if delays:
+            delays.end()
         came_back[number] = places  # at the end: what threads share meanwhile would order them
 
     crew(work, threads)

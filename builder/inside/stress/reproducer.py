@@ -85,11 +85,11 @@ class Prover:
         text = short_script.render(
             scenario, self.prelude, title=title, rounds=self.rounds, race=self.interpreter.race
         )
-        if not text or self._is_late():
+        if not text or self.is_late():
             return {}
 
         shown, ran = 0, 0
-        while ran < _SHORT_RUNS and not self._is_late():
+        while ran < _SHORT_RUNS and not self.is_late():
             run = run_script(self.interpreter, text, self.modules)
             ran += 1
             shown += reproduces(run)
@@ -118,7 +118,7 @@ class Prover:
         """
         shown, ran, example = 0, 0, None
         for _ in range(times):
-            if ran and self._is_late():
+            if ran and self.is_late():
                 break
             run = self.run(scenario, **environment)
             ran += 1
@@ -154,7 +154,7 @@ class Prover:
             candidates = [*suggestions, *_reduce_rows(smallest["rows"])]
             suggestions = []
             for rows in candidates:
-                if attempts >= _MOST_ATTEMPTS or self._is_late():
+                if attempts >= _MOST_ATTEMPTS or self.is_late():
                     return smallest
 
                 attempts += 1
@@ -186,14 +186,14 @@ class Prover:
         counts = {"shared": shared}
         arms = make_arms(scenario)
         for name in sorted(arms, key=lambda name: name not in _DECIDING):
-            if name in _DECIDING or not self._is_late():
+            if name in _DECIDING or not self.is_late():
                 counts[name] = self._count_shown(arms[name], reproduces, times)
 
         return counts | self.try_with_gil(scenario, reproduces, times)
 
     def try_with_gil(self, scenario: Scenario, reproduces: Predicate, times: int) -> Arms:
         """Run a scenario with the GIL on; return the counts as the variant `gil`, none where the time is up."""
-        if self._is_late():
+        if self.is_late():
             return {}
         return {"gil": self._count_shown(scenario, reproduces, times, PYTHON_GIL="1")}
 
@@ -204,7 +204,8 @@ class Prover:
         shown, ran, _ = self.count(scenario, reproduces, times, **environment)
         return [shown, ran]
 
-    def _is_late(self) -> bool:
+    def is_late(self) -> bool:
+        """Return whether the time for proofs is up."""
         return time.monotonic() > self.deadline
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import harness, immortal, values
+from . import delays, harness, immortal, values
 
 _TEMPLATE = '''"""{title}
 
@@ -40,7 +40,7 @@ OBSERVERS = [
 
 {values}
 {harness}
-{immortal}
+{immortal}{delays}
 
 if __name__ == "__main__":
     faulthandler.enable()
@@ -160,13 +160,18 @@ def render(
 
     needs = _NEEDS_RACE if race else _NEEDS_PLAIN
     more = ", make_immortal=make_immortal" if race else ""
+    plan = scenario.get("delays")
+    if plan:
+        more += f",\n        delays=Delays({plan!r}, {packages!r})"
     if is_forked or is_meeting:  # what is made once cannot be made before
         more += ", learns=False"
     return _TEMPLATE.format(
         needs=needs.format(name=name),
         title=title.replace("\\", "\\\\").replace('"', "'"),
         name=name,
-        imports=_render_imports(expressions, [*companions, *packages], race=race),
+        imports=_render_imports(
+            expressions, [*companions, *packages], has_ctypes=race or bool(plan)
+        ),
         threads=scenario["threads"],
         iterations=scenario["iterations"],
         rounds=1 if is_meeting else rounds,
@@ -179,6 +184,7 @@ def render(
         values=render_values(expressions),
         harness=_render_harness(),
         immortal=_render_immortal() if race else "",
+        delays=_render_delays() if plan else "",
         prepare=f"    make_callables_immortal({packages!r})\n" if race else "",
         fork=_FORK if is_forked else "",
         more=more,
@@ -209,14 +215,14 @@ def find_packages(prelude: list[str], expressions: str) -> list[str]:
     return sorted(roots | named)
 
 
-def _render_imports(expressions: str, packages: list[str], *, race: bool) -> str:
+def _render_imports(expressions: str, packages: list[str], *, has_ctypes: bool) -> str:
     """Return the program's import statements.
 
     Args:
         expressions: the scenario's expressions, one a line: modules of the standard library are imported if they are
             named.
         packages: modules to import beside it, in their order.
-        race: whether the program makes objects immortal, which takes ctypes.
+        has_ctypes: whether the program makes objects immortal or delays threads.
     """
     modules = set(_ALWAYS_IMPORTED)
     for module in _IMPORTED_IF_NAMED:
@@ -224,7 +230,7 @@ def _render_imports(expressions: str, packages: list[str], *, race: bool) -> str
             modules.add(module)
     if "values." in expressions:
         modules.add("gc")
-    if race:
+    if has_ctypes:
         modules.add("ctypes")
 
     standard = [f"import {module}" for module in sorted(modules)]
@@ -286,3 +292,8 @@ def _render_immortal() -> str:
         inspect.getsource(immortal.make_callables_immortal),
     ]
     return "\n\n".join(["", "\n".join(constants), "", *sources])
+
+
+def _render_delays() -> str:
+    """Return the source of delays.py that the program needs."""
+    return f"\n\nLIBRARY = {delays.LIBRARY!r}\n\n\n{inspect.getsource(delays.Delays)}"

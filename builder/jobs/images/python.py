@@ -75,4 +75,4 @@ class VerifyImage(PythonImage):
     """The image that wheels are installed and imported in."""
 
     recipe: ClassVar[str] = "verify"
-    files: ClassVar[tuple[str, ...]] = ("limits.sh", "verify-tools.txt")
+    files: ClassVar[tuple[str, ...]] = ("limits.sh", "schedule.c", "verify-tools.txt")
