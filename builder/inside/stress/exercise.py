@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
+from ..supervise.programs import compile_programs
 from ..supervise.work_clock import CLOCK
 from . import amplify, installing, owntests, unpacking
 from .amplify import Amplified
@@ -81,6 +82,7 @@ Effort = dict[str, Any]
 def main() -> None:
     """Read the request, install the distribution, look for harm, and write the facts."""
     supervise()
+    compile_programs()
     request = json.loads(Path(sys.argv[1]).read_text())
     requirements = installing.list_requirements(request)
     phases = Phases()

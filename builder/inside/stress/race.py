@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
+from ..supervise.programs import compile_programs
 from ..supervise.work_clock import CLOCK
 from . import (
     amplify,
@@ -125,6 +126,7 @@ class Search:
 def main() -> None:
     """Check the race detector, install the distribution, look for races, and write the facts."""
     supervise()
+    compile_programs()
     request = json.loads(Path(sys.argv[1]).read_text())
     is_watched = request["race_wheel"] is not None
     threads = request["effort"]["threads"]
