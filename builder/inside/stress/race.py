@@ -73,7 +73,7 @@ from .scenarios import Scenario
 
 _PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
 _PROVED_ROUNDS = 12  # a program of few calls has time for more
-_ARMS_SHARE = 0.35
+_ARMS_SHARE = 0.5
 """Of the time that the plan has: for variants of the scenarios in which a race was seen. Not measured."""
 
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
