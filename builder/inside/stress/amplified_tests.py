@@ -93,6 +93,8 @@ class Session:
 
     def begin(self, name: str, seconds: float | None = None) -> None:
         """Note that a test or an example begins, and have it interrupted when it takes too long."""
+        if name != self._amplifier.source:
+            self._amplifier.recorder.forget_waiting()
         self._amplifier.source = name
         signal.setitimer(signal.ITIMER_REAL, seconds or self._test_s)
         if _now() - self._said_at > _SAY_EVERY_S:

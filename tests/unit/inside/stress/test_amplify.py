@@ -139,6 +139,22 @@ def test_an_object_is_written_as_what_made_it_and_what_was_done_with_it():
     assert recorder.write([parser]) == f"[{expected}]"
 
 
+def test_of_several_objects_each_has_the_arguments_that_made_it():
+    recorder = Recorder({})
+    left, right, other = Parser(4), Parser(5), Parser(6)
+    recorder.note(making(4))
+    recorder.note(making(5))
+    assert [recorder.make_text(left), recorder.make_text(right)] == [
+        "pkg.Parser(4)",
+        "pkg.Parser(5)",
+    ]
+
+    recorder.note(making(7))
+    recorder.forget_waiting()
+    recorder.note(making(6))
+    assert recorder.make_text(other) == "pkg.Parser(6)"
+
+
 def test_what_no_expression_can_make_is_shown_for_people_alone():
     recorder = Recorder({}, {id(Parser)})
     recorder.note(making(object()))

@@ -242,7 +242,9 @@ def fault(consequence: Consequence, needs: Need) -> ThreadFault:
     ],
 )
 def test_what_damaged_memory_does_elsewhere_is_explained_by_the_fault(
-    shown: ThreadFault, shares: bool, is_explained: bool
+    shown: ThreadFault,
+    shares: bool,  # noqa: FBT001 - a parameter of the test
+    is_explained: bool,  # noqa: FBT001
 ):
     crash = finding("WF601", "pkg.Table.put", script="import pkg", threads=shown)
     ended = finding("WF621", "pkg.Table.get", shares=shares)
