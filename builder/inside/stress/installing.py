@@ -129,8 +129,10 @@ def install_beside(site: str, wheel: str, python: str, target: str) -> str | Non
     """
     account = take_account()
     make_folder(Path(target))
-    # With other times, what is compiled of Python files would count for nothing.
-    exit_code, printed = _run(account, ["cp", "-R", "--preserve=timestamps", f"{site}/.", target])
+    # With other times, what is compiled of Python files would count for nothing. The folder itself is not the user's.
+    installed = sorted(str(path) for path in Path(site).iterdir())
+    copy = ["cp", "-R", "--preserve=timestamps", "--target-directory", target, *installed]
+    exit_code, printed = _run(account, copy)
     failure: str | None = f"cp: {printed.strip()}"
     if exit_code == 0:
         failure = _run_pip(
