@@ -97,6 +97,9 @@ class Scenario(Model):
     delays: Delays | None = None
     """How its threads are delayed; None where they are not."""
 
+    rounds: int = 0
+    """How many rounds its program makes, where that is more than usual; else 0."""
+
     source: str = ""
     """The test or example that makes these calls; empty where none does. Of the kind `live`, what it has at that moment
     can be made by no expression."""
@@ -470,6 +473,9 @@ class RaceResult(Facts):
 
     unlisted: int = 0
     """How many races, crashes and hangs there were beside those that are listed."""
+
+    phases: dict[str, float] = Field(default_factory=dict)
+    """Seconds by what was done; empty in facts of older versions."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
