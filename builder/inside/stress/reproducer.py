@@ -55,8 +55,8 @@ class Prover:
         rounds: how many rounds a program does.
         deadline: end of all proving, by the clock of work.
         companions: modules of other packages, which are imported before those of the package.
-        player: plays what is tried only to find a smaller scenario, in processes that are forked, which takes less than
-            starting each anew; None to start them.
+        player: plays what is tried only to find a smaller scenario, or what a harm needs, in processes that are forked:
+            that takes less than starting each anew. None to start them.
     """
 
     def __init__(
@@ -113,11 +113,11 @@ class Prover:
             rounds=self._count_rounds(scenario),
             race=self.interpreter.race,
         )
-        if not text or self.is_late():
+        if not text or self._is_late():
             return {}
 
         shown, ran = 0, 0
-        while ran < _SHORT_RUNS and not self.is_late():
+        while ran < _SHORT_RUNS and not self._is_late():
             run = run_script(self.interpreter, text, self.modules)
             ran += 1
             shown += reproduces(run)
@@ -143,7 +143,7 @@ class Prover:
         """
         shown, ran, example = 0, 0, None
         for _ in range(times):
-            if ran and self.is_late():
+            if ran and self._is_late():
                 break
             run = self.run(scenario, **environment)
             ran += 1
@@ -169,7 +169,7 @@ class Prover:
         """
         best = self.count(scenario, reproduces, times)
         for factor in _MORE_ROUNDS:
-            if best.shown == best.ran or self.is_late():
+            if best.shown == best.ran or self._is_late():
                 break
             trial = {**scenario, "rounds": factor * self._count_rounds(scenario)}
             counted = self.count(trial, reproduces, times)
@@ -204,7 +204,7 @@ class Prover:
             candidates = [*suggestions, *_reduce_rows(smallest["rows"])]
             suggestions = []
             for rows in candidates:
-                if attempts >= _MOST_ATTEMPTS or self.is_late():
+                if attempts >= _MOST_ATTEMPTS or self._is_late():
                     return smallest
 
                 attempts += 1
@@ -236,23 +236,28 @@ class Prover:
         counts = {"shared": shared}
         arms = make_arms(scenario)
         for name in sorted(arms, key=lambda name: name not in _DECIDING):
-            if name in _DECIDING or not self.is_late():
-                counts[name] = self._count_shown(arms[name], reproduces, times)
+            if name in _DECIDING or not self._is_late():
+                counts[name] = self._count_variant(arms[name], reproduces, times)
 
         return counts | self.try_with_gil(scenario, reproduces, times)
 
     def try_with_gil(self, scenario: Scenario, reproduces: Predicate, times: int) -> Arms:
         """Run a scenario with the GIL on; return the counts as the variant `gil`, none where the time is up."""
-        if self.is_late():
+        if self._is_late():
             return {}
-        return {"gil": self._count_shown(scenario, reproduces, times, PYTHON_GIL="1")}
+        counted = self.count(scenario, reproduces, times, PYTHON_GIL="1")
+        return {"gil": [counted.shown, counted.ran]}
 
-    def _count_shown(
-        self, scenario: Scenario, reproduces: Predicate, times: int, **environment: str
-    ) -> list[int]:
-        """Return how many runs of a scenario's program reproduced what was seen, and how many there were."""
-        counted = self.count(scenario, reproduces, times, **environment)
-        return [counted.shown, counted.ran]
+    def _count_variant(self, scenario: Scenario, reproduces: Predicate, times: int) -> list[int]:
+        """Return how many tries of a variant reproduced what was seen, and how many there were."""
+        shown, ran = 0, 0
+        for _ in range(times):
+            if ran and self._is_late():
+                break
+            ran += 1
+            shown += reproduces(self._try(scenario))
+
+        return [shown, ran]
 
     def _count_rounds(self, scenario: Scenario) -> int:
         """Return how many rounds the program of a scenario makes."""
@@ -274,8 +279,7 @@ class Prover:
 
         return Run(frozenset({*what, "race"} if races else what), races, output="")
 
-    def is_late(self) -> bool:
-        """Return whether the time for proofs is up."""
+    def _is_late(self) -> bool:
         return CLOCK.now() > self.deadline
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ..supervise.work_clock import CLOCK
 from .reproducer import Counted, Predicate, Prover
 from .scenario import Scenario
 from .schedules import PLANS, make_plan
@@ -22,7 +23,7 @@ def settle(prover: Prover, scenario: Scenario, reproduces: Predicate, times: int
         The scenario that showed it most often, as it is where it needs no delays, with what its program showed.
     """
     best = count_best(prover, scenario, reproduces, times)
-    if is_sure(best) or prover.is_late():
+    if is_sure(best) or is_late(prover):
         return best
 
     more = prover.settle(best.scenario, reproduces, times)
@@ -52,6 +53,11 @@ def is_sure(counted: Counted) -> bool:
     return 0 < counted.ran == counted.shown
 
 
+def is_late(prover: Prover) -> bool:
+    """Return whether the time for proofs is up."""
+    return CLOCK.now() > prover.deadline
+
+
 def find_showing(prover: Prover, scenario: Scenario, reproduces: Predicate) -> Scenario | None:
     """Return the scenario with the first delays that show a fault; None where none do.
 
@@ -76,7 +82,7 @@ def iter_delayed(prover: Prover, scenario: Scenario) -> Iterator[Scenario]:
         return
 
     for seed in range(PLANS):
-        if prover.is_late():
+        if is_late(prover):
             return
         plan = make_plan(seed)
         if plan != scenario.get("delays"):
