@@ -24,12 +24,11 @@ class Delays:
                 points.
         """
         self.library = None
-        path = os.environ.get("WHEELFARM_SCHEDULE", LIBRARY)
-        if not os.path.exists(path):
+        if not os.path.exists(LIBRARY):
             return
 
         # CDLL would let go of the thread state at every call, and threads would stop there.
-        self.library = ctypes.PyDLL(path)
+        self.library = ctypes.PyDLL(LIBRARY)
         for name in packages:
             file = sys.modules[name].__file__
             if file is not None:

@@ -160,13 +160,7 @@ def run_round(
         fresh = make if sharing in ("fresh", "distinct") else None
         places = set()
 
-        ready.append(number)
-        while len(ready) < threads:  # all begin at once: a lock would order them
-            pause(0)
-        begin = (now() // TICK_S + 1) * TICK_S
-        while now() < begin:
-            pass
-
+        begin_together(ready, number, threads)
         if delays:
             delays.begin(turn * threads + number)
         for i in range(iterations):
@@ -190,6 +184,16 @@ def run_round(
     crew(work, threads)
     count_returned(rows, came_back, returned)
     return subject
+
+
+def begin_together(ready, number, threads):
+    """Wait until all threads have come here: they leave at once, in no order, which a lock would give them."""
+    ready.append(number)
+    while len(ready) < threads:
+        pause(0)
+    begin = (now() // TICK_S + 1) * TICK_S
+    while now() < begin:
+        pass
 
 
 def hand_out(make, argument, sharing, subject, shared):

@@ -112,6 +112,7 @@ _VALUES: tuple[type | Callable[..., Any], ...] = (
 _HARNESS = (
     harness.run_rounds,
     harness.run_round,
+    harness.begin_together,
     harness.learn_results,
     harness.ask_all,
     harness.ask_alone,

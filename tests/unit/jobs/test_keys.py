@@ -343,6 +343,9 @@ FILES: dict[str, Callable[[], set[str]]] = {
     "images/keep-symbols.sh": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
     "images/freed-memory.patch": lambda: RACE | everything("race", "exercise"),
     "images/build-race-interpreter.sh": lambda: RACE | everything("race", "exercise"),
+    "images/schedule.c": lambda: (
+        {job for job in IMAGES if "verify" in job} | INDEX | everything("load", "exercise")
+    ),
     "images/verify-tools.txt": lambda: (
         {job for job in IMAGES if "verify" in job} | INDEX | everything("load", "exercise")
     ),

@@ -2,14 +2,27 @@
 
 import re
 import sys
+from pathlib import Path
+
+import pytest
 
 from builder.config.catalog import images_dir
-from builder.inside.stress import exercise, schedule_search, script
+from builder.inside.stress import delays, exercise, schedule_search, script
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.schedules import KINDS, PLANS, make_plan
 from builder.inside.stress.script_run import run_script
 
 from .test_reproducer import MadeUp, crashed, scenario
+
+
+@pytest.fixture(autouse=True)
+def library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Stand for the library that the images have; return its path."""
+    path = tmp_path / "schedule.so"
+    path.write_bytes(b"")
+    monkeypatch.setattr(delays, "LIBRARY", str(path))
+    return path
+
 
 DELAYED = {**scenario("a"), "delays": make_plan(3)}
 
@@ -57,6 +70,11 @@ def test_what_is_not_shown_as_it_is_is_looked_for_with_delays():
     assert schedule_search.find_showing(MadeUp(lambda *_: False), scenario("a"), crashed) is None
 
 
+def test_where_the_library_is_missing_nothing_is_delayed(library: Path):
+    library.unlink()
+    assert schedule_search.find_showing(MadeUp(lambda *_: True), scenario("a"), crashed) is None
+
+
 def test_without_time_and_under_a_race_detector_nothing_is_delayed():
     late = MadeUp(lambda *_: True, deadline=0.0)
     assert schedule_search.find_showing(late, scenario("a"), crashed) is None
@@ -83,7 +101,8 @@ def test_what_races_is_looked_at_with_delays_before_it_counts_as_harmless():
     assert exercise.exercise_suspects([suspect], MadeUp(lambda *_: False), effort) == []
 
 
-def test_a_program_with_delays_runs_where_the_library_is_missing():
+def test_a_program_with_delays_runs_where_the_library_is_missing(library: Path):
+    library.unlink()
     written = script.render(
         {**scenario("s.append(1)"), "delays": make_plan(0)},
         ["json"],
@@ -92,6 +111,6 @@ def test_a_program_with_delays_runs_where_the_library_is_missing():
         rounds=2,
     )
     plain = Interpreter(sys.executable, ".", patience_s=20.0)
-    run = run_script(plain, written, set(), WHEELFARM_SCHEDULE="/nowhere/schedule.so")
+    run = run_script(plain, written, set())
     assert run.what <= {"gil"}
     assert "Traceback" not in run.output
