@@ -188,36 +188,56 @@ static const struct {
     POINTS(LIST)
 };
 
-/* Let a slot of a shared object lead to the yield point for a function, if there is one of that name. */
+/* A shared object whose slots are redirected. */
+typedef struct {
+    uintptr_t base, end;
+    void *handle;
+    const ElfW(Sym) *symbols;
+    const char *names;
+} Object;
+
+/* Find what a slot leads to, or will lead to once it is called for the first time; NULL where that is not sure. Of
+ * some libraries there are several in a process, such as that of C++. */
+static Function
+resolve(const Object *object, uintptr_t bound, const char *name)
+{
+    uintptr_t found = (uintptr_t)dlsym(RTLD_DEFAULT, name);
+    if (found == 0 && object->handle != NULL) {
+        found = (uintptr_t)dlsym(object->handle, name);
+    }
+    int is_bound = bound < object->base || bound >= object->end;
+    return is_bound && bound != found ? NULL : (Function)found;
+}
+
+/* Let a slot lead to the yield point for a function, if there is one of that name. */
 static int
-redirect(uintptr_t *slot, const char *name)
+redirect(const Object *object, uintptr_t *slot, const char *name)
 {
     for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++) {
-        if (strcmp(points[i].name, name) != 0) {
+        if (strcmp(points[i].name, name) != 0 || *slot == (uintptr_t)points[i].call) {
             continue;
         }
-        uintptr_t call = (uintptr_t)points[i].call;
-        if (*slot == call) {
+        Function real = resolve(object, *slot, name);
+        if (real == NULL || (*points[i].real != NULL && *points[i].real != real)) {
             return 0;
-        }
-        if (*points[i].real == NULL) {
-            *points[i].real = (Function)(uintptr_t)dlsym(RTLD_DEFAULT, name);
         }
         /* After it was loaded, a table of slots may not be written any more. */
         uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
         void *page = (void *)((uintptr_t)slot & ~(size - 1));
-        if (*points[i].real == NULL || mprotect(page, size, PROT_READ | PROT_WRITE) != 0) {
+        if (mprotect(page, size, PROT_READ | PROT_WRITE) != 0) {
             return 0;
         }
-        *slot = call;
+        *points[i].real = real;
+        *slot = (uintptr_t)points[i].call;
         return 1;
     }
     return 0;
 }
 
 static int
-redirect_all(const ElfW(Rela) *relocations, size_t bytes, const ElfW(Sym) *symbols, const char *names, uintptr_t base)
+redirect_all(const Object *object, uintptr_t table, size_t bytes)
 {
+    const ElfW(Rela) *relocations = (const ElfW(Rela) *)table;
     int redirected = 0;
     for (size_t i = 0; i < bytes / sizeof(*relocations); i++) {
         unsigned long type = ELF64_R_TYPE(relocations[i].r_info);
@@ -229,8 +249,9 @@ redirect_all(const ElfW(Rela) *relocations, size_t bytes, const ElfW(Sym) *symbo
         int is_slot = 0;
 #endif
         if (is_slot) {
-            const ElfW(Sym) *symbol = &symbols[ELF64_R_SYM(relocations[i].r_info)];
-            redirected += redirect((uintptr_t *)(base + relocations[i].r_offset), names + symbol->st_name);
+            const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(relocations[i].r_info)];
+            uintptr_t *slot = (uintptr_t *)(object->base + relocations[i].r_offset);
+            redirected += redirect(object, slot, object->names + symbol->st_name);
         }
     }
     return redirected;
@@ -250,32 +271,41 @@ visit_object(struct dl_phdr_info *info, size_t size, void *data)
     if (strncmp(info->dlpi_name, search->folder, strlen(search->folder)) != 0) {
         return 0;
     }
+
+    Object object = {.base = info->dlpi_addr};
     const ElfW(Dyn) *entry = NULL;
     for (int i = 0; i < info->dlpi_phnum; i++) {
-        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
-            entry = (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        uintptr_t end = object.base + segment->p_vaddr + segment->p_memsz;
+        if (segment->p_type == PT_LOAD && end > object.end) {
+            object.end = end;
+        }
+        if (segment->p_type == PT_DYNAMIC) {
+            entry = (const ElfW(Dyn) *)(object.base + segment->p_vaddr);
         }
     }
-    if (entry == NULL) {
-        return 0;
-    }
 
-    uintptr_t base = info->dlpi_addr, calls = 0, others = 0, symbols = 0, names = 0;
+    uintptr_t calls = 0, others = 0;
     size_t calls_bytes = 0, others_bytes = 0;
-    for (; entry->d_tag != DT_NULL; entry++) {
+    for (; entry != NULL && entry->d_tag != DT_NULL; entry++) {
         switch (entry->d_tag) {
         case DT_JMPREL: calls = entry->d_un.d_ptr; break;
         case DT_PLTRELSZ: calls_bytes = entry->d_un.d_val; break;
         case DT_RELA: others = entry->d_un.d_ptr; break;
         case DT_RELASZ: others_bytes = entry->d_un.d_val; break;
-        case DT_SYMTAB: symbols = entry->d_un.d_ptr; break;
-        case DT_STRTAB: names = entry->d_un.d_ptr; break;
+        case DT_SYMTAB: object.symbols = (const ElfW(Sym) *)entry->d_un.d_ptr; break;
+        case DT_STRTAB: object.names = (const char *)entry->d_un.d_ptr; break;
         }
     }
-    if (symbols != 0 && names != 0) {
-        const ElfW(Sym) *table = (const ElfW(Sym) *)symbols;
-        search->redirected += redirect_all((void *)calls, calls == 0 ? 0 : calls_bytes, table, (void *)names, base);
-        search->redirected += redirect_all((void *)others, others == 0 ? 0 : others_bytes, table, (void *)names, base);
+    if (object.symbols == NULL || object.names == NULL) {
+        return 0;
+    }
+
+    object.handle = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
+    search->redirected += redirect_all(&object, calls, calls == 0 ? 0 : calls_bytes);
+    search->redirected += redirect_all(&object, others, others == 0 ? 0 : others_bytes);
+    if (object.handle != NULL) {
+        dlclose(object.handle);
     }
     return 0;
 }
