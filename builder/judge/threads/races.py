@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.evidence.race import Variants
 from builder.judge.findings import Finding
-from builder.judge.levels import assess_fault
+from builder.judge.levels import assess_fault, shares_anything
 from builder.judge.location import pair_locations, read_locations
 from builder.judge.threads.sentences import (
     describe_calls,
@@ -79,6 +79,7 @@ def _race_finding(race: ShownRace, alike: Sequence[Race], log: str) -> Finding:
         also=_list_also(race),
         remedy=fault.remedy,
         threads=fault,
+        shares=race.calls is not None and shares_anything(race.calls),
     )
 
 
