@@ -2,11 +2,13 @@
 
 Usage: python -m benchmarks.corpus pack FOLDER
        python -m benchmarks.corpus ask TOOL RUN-FOLDER ANSWERS.tsv [--set corpus|releases] [--packages NAME…]
-       python -m benchmarks.corpus score ANSWERS.tsv [--set corpus|releases] [--into DETECTION.json --as NAME]
+       python -m benchmarks.corpus score ANSWERS.tsv… [--set corpus|releases] [--into DETECTION.json --as NAME]
 
 README.md beside this file says how to measure a detector, and which the project measured itself. RUN-FOLDER is one run
 of `benchmarks.detection` (benchmarks/out/detection/corpus/run-1), where the farm has compiled the packages: tools get
 the same sdists, and the same wheels with ThreadSanitizer, as wheelfarm's own search.
+
+The first table of answers is scored; more of them, of further runs, tell how stable the answers are.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 
 from benchmarks.corpus.answers import read_answers
 from benchmarks.corpus.ask import TOOLS, ask_tool
-from benchmarks.corpus.scoring import count_answers, describe_counts
+from benchmarks.corpus.scoring import count_answers, count_changes, describe_counts
 from benchmarks.detection.labels import SETS, read_labels, read_sets
 from benchmarks.detection.machine import describe_measurement
 from tests.corpus import make_sdist
@@ -47,7 +49,7 @@ def main() -> None:
     ask_parser.add_argument("--packages", nargs="*", default=[])
 
     score_parser = commands.add_parser("score")
-    score_parser.add_argument("answers", type=Path)
+    score_parser.add_argument("answers", type=Path, nargs="+")
     score_parser.add_argument("--set", choices=SETS, default="corpus")
     score_parser.add_argument("--into", type=Path)
     score_parser.add_argument("--as", dest="name", default="")
@@ -75,24 +77,32 @@ def pack(folder: Path) -> None:
     print(f"{len(labels)} sdists and labels.tsv: {folder}")
 
 
-def score(path: Path, set_name: str, into: Path | None, name: str) -> None:
+def score(paths: list[Path], set_name: str, into: Path | None, name: str) -> None:
     """Print what a detector's answers come to, and bring it into the measurement where that is asked.
 
     Args:
-        path: the table of answers.
+        paths: the tables of answers, one for each run.
         set_name: of the set that was looked at.
         into: detection.json; None to print only.
         name: of the detector there.
     """
-    counts = count_answers(read_labels(set_name, []), read_answers(path))
+    runs = [read_answers(path) for path in paths]
+    counts = count_answers(read_labels(set_name, []), runs[0])
+    changes = count_changes(runs)
     for line in describe_counts(counts):
         print(line)
+    if len(runs) > 1:
+        print(f"blamed in some runs only: {changes['changed']} of {changes['packages']}")
     if into is None:
         return
 
     results: dict[str, Any] = json.loads(into.read_text()) if into.exists() else {"sets": {}}
     others = results.setdefault("others", {}).setdefault(set_name, {})
-    others[name] = {**counts, "measured": describe_measurement(path, "")}
+    others[name] = {
+        **counts,
+        "stability": {**changes, "methods": {name: changes["changed"]}},
+        "measured": describe_measurement(paths[0], ""),
+    }
     into.write_text(json.dumps(results, indent=1) + "\n")
 
 

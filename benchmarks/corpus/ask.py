@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.corpus.answers import Answer, read_answers, write_answers
 from benchmarks.detection.labels import Label, split_into_batches
+from benchmarks.farm import find_job_image
 from builder.config import catalog
 from builder.engine.connection import connect
 from builder.engine.tasks import Limits, Task
-from builder.evidence.image import read_image_tag
 from builder.jobs.build.recipe import UNPACK_PROGRAM
 from builder.jobs.images.ids import packages_image_id
 from builder.jobs.threads.race import RACE_PYTHON
@@ -118,7 +118,7 @@ def prepare_question(name: str, label: Label, store: Store) -> Question:
     """
     python = catalog.load().abis[_ABI].python
     program = _PROGRAMS / f"ask_{name}.py"
-    image = _find_race_image(label.apt, store)
+    image = find_job_image(packages_image_id(_BASE, tuple(sorted(label.apt)), "race"), store)
     if image is None:
         return Question(failure="there is no image with the race detector")
 
@@ -146,13 +146,6 @@ def prepare_question(name: str, label: Label, store: Store) -> Question:
         command=(python, "/farm/ask.py", _TOOL, *arguments, _ANSWER),
         files=files,
     )
-
-
-def _find_race_image(apt: tuple[str, ...], store: Store) -> str | None:
-    """Return the full name of the image in which the farm looked for races in a package, with its system packages."""
-    job = packages_image_id(_BASE, tuple(sorted(apt)), "race")
-    evidence = store.all_evidence_of(JobKind.IMAGE, job.name)
-    return read_image_tag(evidence[-1]) if evidence else None
 
 
 def _find_sdist(package: str, store: Store) -> tuple[str, Path] | None:

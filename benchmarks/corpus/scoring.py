@@ -38,6 +38,17 @@ def count_answers(labels: list[Label], answers: Answers) -> dict[str, Any]:
     return {**count_outcomes(outcomes), "unanswered": unanswered}
 
 
+def count_changes(runs: list[Answers]) -> dict[str, Any]:
+    """Return how many packages were not blamed alike in all runs of a detector: `packages`, `changed` and `runs`."""
+    blamed: dict[tuple[str, str], set[bool]] = {}
+    for answers in runs:
+        for key, answer in answers.items():
+            blamed.setdefault(key, set()).add(answer.is_blamed)
+
+    changed = sum(len(seen) > 1 for seen in blamed.values())
+    return {"packages": len(blamed), "changed": changed, "runs": len(runs)}
+
+
 def describe_counts(counts: dict[str, Any]) -> list[str]:
     """Return lines that say what was found, in which function, and what was blamed wrongly."""
     blamed = counts["blamed"]

@@ -118,6 +118,7 @@ def _render_set(name: str, scores: dict[str, Any], others: dict[str, Any]) -> st
         "### By method\n",
         _render_methods(methods, scores["stability"]),
         _render_condemned(methods),
+        _describe_others(others),
         "### By class of fault\n",
         _render_faults(methods, scores["faults"]),
         "### By package\n",
@@ -149,7 +150,7 @@ def _render_methods(methods: dict[str, dict[str, Any]], stability: dict[str, Any
             _describe_right(counts),
             _describe_blamed(counts),
             _describe_condemned(counts),
-            _describe_changes(counts.get("stability", stability), method),
+            _describe_changes(counts.get("stability") or stability, method),
             f"{counts['seconds']:.0f}",
         ]
         rows.append(row)
@@ -197,9 +198,11 @@ def _describe_changes(stability: dict[str, Any], method: str) -> str:
     if runs < 2:
         return "one run"
 
-    changed = stability["changed"] if method == "all" else stability.get("methods", {}).get(method)
+    changed = stability["changed"]
+    if method != "all":
+        changed = stability.get("methods", {}).get(method)
     if changed is None:
-        return "one run"
+        return "not counted"
 
     return f"{changed} of {stability['packages']} in {runs} runs"
 
@@ -212,6 +215,19 @@ def _render_condemned(methods: dict[str, dict[str, Any]]) -> str:
         if condemned:
             title = _METHODS.get(method, method)
             lines.append(f"Blamed without a fault by {title}: {', '.join(condemned)}.")
+
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _describe_others(others: dict[str, Any]) -> str:
+    """Return when other tools were asked, and what they gave no answer about; nothing without any."""
+    lines: list[str] = []
+    for tool, counts in others.items():
+        measured = counts["measured"]
+        title = _METHODS.get(tool, tool)
+        lines.append(f"{title}: asked on {measured['date']} on {measured['cores']} cores.")
+        if counts["unanswered"]:
+            lines.append(f"It gave no answer about {', '.join(counts['unanswered'])}.")
 
     return "\n".join(lines) + "\n" if lines else ""
 

@@ -82,8 +82,11 @@ def look_at(path: Path, data: Path) -> list[str]:
             continue
         report = json.loads(line)
         number = report["linenr"]
-        names = [name for name, first, last in functions if first <= number <= last]
-        places.append(f"{number} {' in '.join(reversed(names))}: {report['message']}")
+        place = str(number)
+        for name, first, last in functions:
+            if first <= number <= last:
+                place += f" {name}"
+        places.append(f"{place}: {report['message']}")
 
     return places
 

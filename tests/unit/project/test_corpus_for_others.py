@@ -124,15 +124,19 @@ def test_a_tool_that_is_not_pinned_is_not_downloaded():
 def test_a_score_is_brought_into_the_measurement(tmp_path: Path):
     answers = tmp_path / "answers.tsv"
     answers.write_text("package\tblamed\twhere\nticketry\tyes\tticketry_next\n")
+    again = tmp_path / "again.tsv"
+    again.write_text("package\tblamed\twhere\nticketry\tno\t\n")
     measurement = tmp_path / "detection.json"
     measurement.write_text(json.dumps({"sets": {}, "effort": "quick"}))
 
-    score(answers, "corpus", measurement, "rival")
+    score([answers, again], "corpus", measurement, "rival")
 
     results = json.loads(measurement.read_text())
     assert results["effort"] == "quick"
     rival = results["others"]["corpus"]["rival"]
     assert rival["right"] == 1
+    assert rival["stability"]["changed"] == 1
+    assert rival["stability"]["methods"] == {"rival": 1}
     assert "romanum" in rival["unanswered"]
     assert rival["measured"]["cores"] > 0
 

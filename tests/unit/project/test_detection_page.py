@@ -43,7 +43,10 @@ def answer(**where: str) -> dict[str, Any]:
     answers = {
         (name, ""): Answer(is_blamed=True, where=text, seconds=4) for name, text in where.items()
     }
-    return {**count_answers([FAULTY, SAFE, LOST], answers), "measured": MEASURED}
+    counts = count_answers([FAULTY, SAFE, LOST], answers)
+    changed = {"cppcheck": 0, "rival": 0}
+    stability = {"packages": 3, "changed": 0, "runs": 2, "methods": changed}
+    return {**counts, "stability": stability, "measured": MEASURED}
 
 
 def find_row(page: str, start: str) -> list[str]:
@@ -72,7 +75,7 @@ def test_each_method_and_each_tool_has_a_row_and_a_column():
 
     row = find_row(page, "cppcheck, add-on threadsafety")
     assert row[1].startswith("1 of 2: 0.50 [")
-    assert row[2:] == ["1 of 2", "1 of 1", "one run", "8"]
+    assert row[2:] == ["1 of 2", "1 of 1", "0 of 3 in 2 runs", "8"]
     assert "Blamed without a fault by cppcheck, add-on threadsafety: calm." in page
 
     heads = find_row(page, "class of fault")
@@ -90,12 +93,18 @@ def test_a_tool_that_blames_another_function_is_not_right():
     assert row[2] == "1 of 2"
 
 
+def test_when_another_tool_was_asked_and_what_it_did_not_answer_is_said():
+    others = {"corpus": {"rival": answer(memo="memo_get")}}
+    page = render_page({"sets": {"corpus": measure()}, "others": others})
+    assert "rival: asked on 2026-11-27 on 2 cores.\nIt gave no answer about calm, lost.\n" in page
+
+
 def test_what_changed_from_run_to_run_is_named():
     page = render_page({"sets": {"corpus": measure(runs=3)}})
     assert "1 of 3 did not get the same verdict in 3 runs, each from nothing." in page
     assert "These are: calm." in page
     assert find_row(page, "the verdict of wheelfarm")[4] == "1 of 3 in 3 runs"
-    assert "one run" not in page.split("### By package")[0].split("### By method")[1]
+    assert find_row(page, "its own tests with pytest-run-parallel")[4] == "0 of 3 in 3 runs"
 
 
 def test_one_run_says_nothing_about_stability():
@@ -128,6 +137,7 @@ def test_a_measurement_of_an_older_form_is_shown():
     assert "When and on what machine this was measured was not recorded." in page
     row = find_row(page, "the verdict of wheelfarm")
     assert row[1:5] == ["not counted", "1 of 2", "0 of 1", "0 of 3 in 2 runs"]
+    assert find_row(page, "importing it")[4] == "not counted"
     assert find_row(page, "cache") == ["cache", "1 of 1"]
 
 
