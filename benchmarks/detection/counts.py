@@ -66,6 +66,7 @@ def count_outcomes(outcomes: list[Outcome]) -> dict[str, Any]:
         `blamed`: of the packages with a fault, those of which a fault was reported, in whatever function.
         `right`: those of which the report names the fault.
         `faulty`: all packages with a fault.
+        `unfound`: the names of the other packages with a fault.
         `condemned`: the names of packages without a fault that were blamed.
         `safe`: how many packages have no fault.
         `faults`: by kind of fault, [right, all].
@@ -74,19 +75,24 @@ def count_outcomes(outcomes: list[Outcome]) -> dict[str, Any]:
     blamed = 0
     right = 0
     safe = 0
+    unfound: list[str] = []
     condemned: list[str] = []
     faults: dict[str, list[int]] = {}
     for outcome in outcomes:
         label = outcome.label
+        name = f"{label.package} {label.version}".strip()
         if not label.is_faulty:
             safe += 1
             if outcome.is_blamed:
-                condemned.append(f"{label.package} {label.version}".strip())
+                condemned.append(name)
             continue
 
         is_right = outcome.is_blamed and outcome.names_fault
         blamed += outcome.is_blamed
         right += is_right
+        if not is_right:
+            unfound.append(name)
+
         counted = faults.setdefault(label.kind, [0, 0])
         counted[0] += is_right
         counted[1] += 1
@@ -95,6 +101,7 @@ def count_outcomes(outcomes: list[Outcome]) -> dict[str, Any]:
         "blamed": blamed,
         "right": right,
         "faulty": len(outcomes) - safe,
+        "unfound": unfound,
         "condemned": condemned,
         "safe": safe,
         "faults": faults,

@@ -43,6 +43,15 @@ _METHODS = {
     "cppcheck": "cppcheck, add-on threadsafety",
 }
 
+_SHORT = {
+    "import": "import",
+    "own tests": "own tests",
+    "stress": "calls by threads",
+    "stress with sanitizer": "calls under ThreadSanitizer",
+    "all": "verdict",
+}
+"""The same for the heads of a table with a column for each."""
+
 
 def render_page(results: dict[str, Any]) -> str:
     """Return the page about a measurement.
@@ -247,7 +256,7 @@ def _render_faults(methods: dict[str, dict[str, Any]], faults: dict[str, list[in
             row.append(str(found) if found else "·")
         rows.append(row)
 
-    titles = [_METHODS.get(method, method) for method in shown]
+    titles = [_SHORT.get(method, method) for method in shown]
     return _render_table(["class of fault", "packages", *titles], rows)
 
 
@@ -256,6 +265,10 @@ def _render_summary(scores: dict[str, Any]) -> str:
     same, packages = scores["right_verdict"]
     stability = scores["stability"]
     lines = [f"{same} of {packages} got the verdict that is expected."]
+    unfound = scores["methods"]["all"].get("unfound")
+    if unfound:
+        lines.append(f"Not found in the right function: {', '.join(unfound)}.")
+
     if stability["runs"] > 1:
         lines.append(
             f"{stability['changed']} of {stability['packages']} did not get the same verdict in "
@@ -312,6 +325,8 @@ def _render_pairs(pairs: list[dict[str, Any]]) -> str:
     for pair in pairs:
         shown = "no program"
         if pair["replay"] is not None:
+            shown = "could not be run"
+        if pair.get("runs"):
             shown = f"{pair['shown']} of {pair['runs']}"
         rows.append([pair["package"], pair["found_in"], pair["version"], shown])
 
