@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 _SUFFIXES = {".c", ".cc", ".cpp", ".cxx"}
@@ -17,8 +18,16 @@ _MOST_PLACES = 500  # no page shows more, and an answer has a limit
 _FILE_S = 60
 """For one source. cppcheck needs well below a second for most; files of 100,000 lines are given up."""
 
+_ALL_S = 200
+"""For all sources of an sdist, so that the container does not end before there is an answer."""
+
 _LARGE_BYTES = 4 << 20
 """Of a source that is not looked at: amalgamations and tables, for which the add-on needs gigabytes."""
+
+_FAILURES = (
+    OSError, ValueError, SyntaxError, LookupError, AttributeError, subprocess.SubprocessError,
+)  # fmt: skip
+"""What cppcheck, the add-on, or its own reader of dumps may end with for one source; the next one is looked at."""
 
 
 def main() -> None:
@@ -37,23 +46,25 @@ def main() -> None:
     places: list[str] = []
     failed: list[str] = []
     looked_at = 0
+    started = time.monotonic()
     for path in sorted(sources.rglob("*")):
         if path.suffix.lower() not in _SUFFIXES or not path.is_file():
             continue
         name = str(path.relative_to(sources))
-        if path.stat().st_size > _LARGE_BYTES:
+        is_late = time.monotonic() - started > _ALL_S
+        if is_late or path.stat().st_size > _LARGE_BYTES:
             failed.append(name)
             continue
 
         try:
             places += [f"{name}:{place}" for place in look_at(path, data)]
             looked_at += 1
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except _FAILURES as error:
             failed.append(f"{name} ({type(error).__name__})")
 
     note = f"{looked_at} sources"
     if failed:
-        note += f", and not {', '.join(failed[:5])}"
+        note += f", and not {len(failed)} others, such as {failed[0]}"
     answer.write_text(json.dumps({"places": places[:_MOST_PLACES], "note": note}))
 
 
