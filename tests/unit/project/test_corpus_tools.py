@@ -193,3 +193,74 @@ def test_a_place_names_the_function_round_the_line(monkeypatch: pytest.MonkeyPat
 
     assert places == ["3 push: Local static variable: last", "90: strtok is MT-unsafe"]
     assert not (tmp_path / "a.c.dump").exists()
+
+
+# --- the program that asks ftcheck ------------------------------------------------------------------------------------
+
+STRESS = """\
+from types import SimpleNamespace as N
+STALL_SECONDS = 300
+prepare = None
+def StressOptions(seed, budget_seconds, iterations):
+    return N(seed=seed, budget_seconds=budget_seconds, iterations=iterations)
+def load_config(project):
+    assert project.is_dir()
+    return {}
+def run(env, options, limits, config):
+    outcome = N(notes=["raw logs: /tmp"], findings=[], result={}, extension_modules=[])
+    prepared = prepare(env, options, outcome, install_runner=False, run_label="seed1")
+    assert prepared.tsan_dir.is_dir() and STALL_SECONDS < 300 and outcome.extension_modules == ["pkg.so"]
+    outcome.findings.append({"primary": {"file": "a.c", "line": 7}, "symbol": "push", "message": "Write in `push`"})
+    return outcome
+def coverage(result):
+    return 3, 4
+def verdict(env, outcome):
+    return N(headline="1 report")
+"""
+
+PIPELINE = """\
+from types import SimpleNamespace as N
+Options = Prepared = N
+def native_modules(wheel):
+    return ["pkg"]
+def runtime_env(env, options, folder):
+    return {}
+def _extension_modules(wheel):
+    return ["pkg.so"]
+def _gil_notes(python, modules, variables, folder):
+    return ["`pkg` re-enables the GIL"]
+"""
+
+ENVIRONMENT = """\
+def Environment(python, toolchain, symbolizer):
+    return python
+"""
+
+
+def test_what_ftcheck_reports_and_notes_of_the_gil_are_places(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    package = tmp_path / "tool" / "ftcheck"
+    (package / "ci").mkdir(parents=True)
+    for name, text in {
+        "__init__": "",
+        "stress": STRESS,
+        "ci/__init__": "",
+        "ci/pipeline": PIPELINE,
+        "ci/environment": ENVIRONMENT,
+    }.items():
+        (package / f"{name}.py").write_text(text)
+    program = load_program("ask_ftcheck")
+    monkeypatch.setattr(program, "_WORK", tmp_path / "work")
+    monkeypatch.setattr(program, "install", lambda wheel, python: None)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    answer = tmp_path / "answer.json"
+    arguments = [str(tmp_path / "tool"), "pkg.whl", "python", "race-python", str(answer)]
+    monkeypatch.setattr(sys, "argv", ["ask_ftcheck.py", *arguments])
+
+    program.main()
+
+    assert json.loads(answer.read_text()) == {
+        "places": ["`pkg` re-enables the GIL", "a.c:7 push Write in `push`"],
+        "note": "3 of 4 callables; 1 report",
+    }
