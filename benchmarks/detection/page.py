@@ -95,6 +95,7 @@ def _render_overview(sets: dict[str, dict[str, Any]]) -> str:
         row = [
             _TITLES[name],
             _describe_right(counts),
+            _describe_cleared(scores["packages"]),
             _describe_condemned(counts),
             _describe_changes(scores["stability"], "all"),
             f"{counts['seconds'] / packages:.0f}",
@@ -104,11 +105,27 @@ def _render_overview(sets: dict[str, dict[str, Any]]) -> str:
     columns = [
         "set",
         "faults found in the right function",
+        "packages with a fault called `compatible`",
         "safe packages blamed",
         "other verdict in another run",
         "seconds a package",
     ]
     return f"## In short\n\n{_render_table(columns, rows)}"
+
+
+def _find_cleared(packages: list[dict[str, Any]]) -> list[str]:
+    """Return the packages with a fault that were said to have none."""
+    cleared: list[str] = []
+    for package in packages:
+        if package["expected"] != SAFE and package["verdict"] == SAFE:
+            cleared.append(f"{package['package']} {package['version']}".strip())
+
+    return cleared
+
+
+def _describe_cleared(packages: list[dict[str, Any]]) -> str:
+    faulty = sum(package["expected"] != SAFE for package in packages)
+    return f"{len(_find_cleared(packages))} of {faulty}"
 
 
 def _render_set(name: str, scores: dict[str, Any], others: dict[str, Any]) -> str:
@@ -154,6 +171,11 @@ def _render_methods(methods: dict[str, dict[str, Any]], stability: dict[str, Any
     """Return a table of what each way of looking found, blamed wrongly and took."""
     rows: list[list[str]] = []
     for method, counts in methods.items():
+        # Own tests are run in threads at `standard` and `deep` only.
+        if method == "own tests" and not counts["seconds"]:
+            rows.append([_METHODS[method], "not run", "", "", "", ""])
+            continue
+
         row = [
             _METHODS.get(method, method),
             _describe_right(counts),
@@ -268,6 +290,9 @@ def _render_summary(scores: dict[str, Any]) -> str:
     unfound = scores["methods"]["all"].get("unfound")
     if unfound:
         lines.append(f"Not found in the right function: {', '.join(unfound)}.")
+    cleared = _find_cleared(scores["packages"])
+    if cleared:
+        lines.append(f"Called `compatible` though they have a fault: {', '.join(cleared)}.")
 
     if stability["runs"] > 1:
         lines.append(

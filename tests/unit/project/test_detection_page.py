@@ -61,7 +61,7 @@ def test_the_page_begins_with_what_somebody_decides_by():
     assert page.startswith("# Detection\n\nAfter this page you ")
     row = find_row(page, "Packages made for this")
     assert row[1].startswith("1 of 2: 0.50 [")
-    assert row[2:4] == ["0 of 1", "one run"]
+    assert row[2:5] == ["0 of 2", "0 of 1", "one run"]
     assert (
         page.index("## In short") < page.index("## How to read") < page.index("## What it cannot")
     )
@@ -104,7 +104,25 @@ def test_what_changed_from_run_to_run_is_named():
     assert "1 of 3 did not get the same verdict in 3 runs, each from nothing." in page
     assert "These are: calm." in page
     assert find_row(page, "the verdict of wheelfarm")[4] == "1 of 3 in 3 runs"
-    assert find_row(page, "its own tests with pytest-run-parallel")[4] == "0 of 3 in 3 runs"
+    assert find_row(page, "importing it")[4] == "0 of 3 in 3 runs"
+
+
+def test_own_tests_that_were_not_run_have_no_figures():
+    page = render_page({"sets": {"corpus": measure()}})
+    assert find_row(page, "its own tests with pytest-run-parallel")[1] == "not run"
+
+    measured = measure()
+    measured["methods"]["own tests"]["seconds"] = 12.0
+    page = render_page({"sets": {"corpus": measured}})
+    assert find_row(page, "its own tests with pytest-run-parallel")[1].startswith("0 of 2")
+
+
+def test_a_package_with_a_fault_that_was_called_compatible_is_named():
+    measured = measure()
+    measured["packages"][0]["verdict"] = "compatible"
+    page = render_page({"sets": {"corpus": measured}})
+    assert find_row(page, "Packages made for this")[2] == "1 of 2"
+    assert "Called `compatible` though they have a fault: memo." in page
 
 
 def test_one_run_says_nothing_about_stability():
