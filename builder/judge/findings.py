@@ -35,7 +35,8 @@ class Finding:
         functions: dotted names of the package's functions that it is about.
         also: what else it is about, each as `where` has it for a finding of its own: places of the same cause.
         threads: what is known of a fault under threads: it decides the verdict; None for any other finding.
-        advisory: it does not count for the verdict, because another base made up for it.
+        shares: whether threads shared an object or an argument when it was seen.
+        advisory: it does not count for the verdict, because another base made up for it, or a fault explains it.
     """
 
     code: FindingCode
@@ -56,6 +57,7 @@ class Finding:
     functions: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     threads: ThreadFault | None = None
+    shares: bool = False
     advisory: bool = False
 
     @property
