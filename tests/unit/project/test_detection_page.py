@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus.answers import Answer
@@ -12,6 +13,7 @@ from benchmarks.detection.page import render_page
 from benchmarks.detection.runs import make_unmeasured, read_package
 from benchmarks.detection.score import count_changes, describe_packages, score
 
+ROOT = Path(__file__).parents[3]
 FAULTY = Label(
     package="memo", version="", expected="distinct", fault="cache", functions=("memo_get",)
 )
@@ -199,3 +201,11 @@ def test_every_tool_that_was_looked_at_has_a_reason():
 def test_nothing_of_the_template_is_left():
     assert "<!--" not in render_page({"sets": {}})
     assert "<!--" not in render_page({"sets": {"corpus": measure()}})
+
+
+def test_the_published_page_is_of_this_form():
+    """Where this fails, generate the page anew: the last line of its own last table has the command."""
+    published = (ROOT / "docs/detection.md").read_text()
+    generated = render_page({"sets": {}})
+    for line in generated.splitlines():
+        assert line in published
