@@ -64,6 +64,7 @@ class Player:
         *,
         rounds: int,
         seconds: float,
+        names: NativeNames | None = None,
     ) -> None:
         """Start the fork server, which imports the package.
 
@@ -73,12 +74,13 @@ class Player:
             modules: file names of its extension modules.
             rounds: how often the threads of a scenario make all their calls.
             seconds: most time for everything that is played.
+            names: which native function is what in Python; None to ask the package where something is seen.
         """
         self._interpreter = interpreter
         self._rounds = rounds
         self._deadline = CLOCK.now() + seconds
         self._result = PlayResult()
-        self._judge = ReportJudge(modules, unwatched=interpreter.unwatched)
+        self._judge = ReportJudge(modules, names, interpreter.unwatched)
         self._memory_kills = count_memory_kills()
         self._server = ForkServer(interpreter, prelude)
         self._server.await_start()

@@ -55,8 +55,8 @@ class Prover:
         rounds: how many rounds a program does.
         deadline: end of all proving, by the clock of work.
         companions: modules of other packages, which are imported before those of the package.
-        player: plays what is tried only to find a smaller scenario, in processes that are forked, which takes less than
-            starting each anew; None to start them.
+        player: plays what is tried only to find a smaller scenario, or what a harm needs, in processes that are forked:
+            that takes less than starting each anew. None to start them.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class Prover:
         arms = make_arms(scenario)
         for name in sorted(arms, key=lambda name: name not in _DECIDING):
             if name in _DECIDING or not self._is_late():
-                counts[name] = self._count_shown(arms[name], reproduces, times)
+                counts[name] = self._count_variant(arms[name], reproduces, times)
 
         return counts | self.try_with_gil(scenario, reproduces, times)
 
@@ -245,14 +245,19 @@ class Prover:
         """Run a scenario with the GIL on; return the counts as the variant `gil`, none where the time is up."""
         if self._is_late():
             return {}
-        return {"gil": self._count_shown(scenario, reproduces, times, PYTHON_GIL="1")}
+        counted = self.count(scenario, reproduces, times, PYTHON_GIL="1")
+        return {"gil": [counted.shown, counted.ran]}
 
-    def _count_shown(
-        self, scenario: Scenario, reproduces: Predicate, times: int, **environment: str
-    ) -> list[int]:
-        """Return how many runs of a scenario's program reproduced what was seen, and how many there were."""
-        counted = self.count(scenario, reproduces, times, **environment)
-        return [counted.shown, counted.ran]
+    def _count_variant(self, scenario: Scenario, reproduces: Predicate, times: int) -> list[int]:
+        """Return how many tries of a variant reproduced what was seen, and how many there were."""
+        shown, ran = 0, 0
+        for _ in range(times):
+            if ran and self._is_late():
+                break
+            ran += 1
+            shown += reproduces(self._try(scenario))
+
+        return [shown, ran]
 
     def _count_rounds(self, scenario: Scenario) -> int:
         """Return how many rounds the program of a scenario makes."""
