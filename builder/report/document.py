@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from builder.judge.speed import Ratio, Speed
     from builder.judge.threads.coverage import ThreadCoverage
     from builder.judge.threads.safety import ThreadSafety
+    from builder.judge.threads.statements import UpstreamWords
 
 SCHEMA_VERSION = 1
 
@@ -178,6 +179,39 @@ class CallablePart(Part):
     """Ids of the findings about it."""
 
 
+class QuotePart(Part):
+    """A sentence of a project about threads."""
+
+    file: CleanLine
+    """Where it stands: a path in the sdist, or `METADATA` of the wheel."""
+
+    line: int | None
+    """From 1; null where it is not known."""
+
+    text: CleanLine
+    """The sentence, without markup."""
+
+    about: CleanLine = ""
+    """The class or function in whose docstring it stands; empty elsewhere."""
+
+
+class UpstreamPart(Part):
+    """What the project says of threads itself."""
+
+    classifier: CleanLine
+    """The grade in its trove classifier of free threading, such as `3 - Stable`; `stated` where it has no grade, empty
+    where there is no such classifier."""
+
+    meaning: CleanText
+    """What that grade means; empty where nothing is known of it."""
+
+    quotes: list[QuotePart]
+    """Sentences of its README, documents and docstrings, those that say most first."""
+
+    disagreement: CleanText
+    """Where that and what was measured differ, in a sentence; empty where they do not."""
+
+
 class ThreadSafetyPart(Part):
     """How safe a package is under threads, in CPython's terms (its documentation, "Thread Safety Guarantees")."""
 
@@ -196,6 +230,9 @@ class ThreadSafetyPart(Part):
 
     not_tried_count: int
     """How many these are in all."""
+
+    upstream: UpstreamPart | None = None
+    """What the project says of it itself; null where it says nothing."""
 
 
 class RatioPart(Part):
@@ -615,6 +652,22 @@ def _safety_part(safety: ThreadSafety) -> ThreadSafetyPart:
         callables=callables,
         not_tried=list(safety.not_tried[:_MAX_NOT_TRIED]),
         not_tried_count=len(safety.not_tried),
+        upstream=None if safety.upstream is None else _upstream_part(safety.upstream),
+    )
+
+
+def _upstream_part(words: UpstreamWords) -> UpstreamPart:
+    """Return what a project says of threads, in the form of verdicts.json."""
+    quotes = [
+        QuotePart(file=quote.file, line=quote.line or None, text=quote.text, about=quote.about)
+        for quote in words.quotes
+    ]
+
+    return UpstreamPart(
+        classifier=words.classifier,
+        meaning=words.meaning,
+        quotes=quotes,
+        disagreement=words.disagreement,
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from builder.judge.findings import Finding
     from builder.judge.levels import ThreadFault
+    from builder.judge.threads.statements import UpstreamWords
     from builder.verdicts.codes import FindingCode
 
 _MAX_NAMED = 3  # callables in a sentence
@@ -56,12 +57,14 @@ class ThreadSafety:
         sentence: what that means, for someone who knows no C.
         callables: what is known of each native callable that threads called, the least safe first.
         not_tried: native callables that threads did not call, sorted.
+        upstream: what the project says of it itself; None where it says nothing.
     """
 
     level: Level
     sentence: str
     callables: tuple[CallableSafety, ...] = ()
     not_tried: tuple[str, ...] = ()
+    upstream: UpstreamWords | None = None
 
 
 def assess_package(

@@ -8,7 +8,7 @@ from builder.verdicts.levels import Consequence, Level, Need
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
-    from builder.report.document import CallablePart, ThreadSafetyPart
+    from builder.report.document import CallablePart, QuotePart, ThreadSafetyPart, UpstreamPart
 
 MOST_NAMED = 40
 """Names in a list: about what fits on a screen; verdicts.json has more."""
@@ -51,6 +51,21 @@ def name_shareable(part: ThreadSafetyPart) -> str:
     """Return the callables in which nothing broke, for a sentence; empty where there are none."""
     names = [row.name for row in part.callables if row.level is Level.SHARED]
     return join_names(names, MOST_NAMED) if names else ""
+
+
+def place_of(quote: QuotePart) -> str:
+    """Return where a sentence of the project stands: `README.md, line 12`, `pkg/core.py, line 3 (Box)`."""
+    place = quote.file if quote.line is None else f"{quote.file}, line {quote.line}"
+    return f"{place} ({quote.about})" if quote.about else place
+
+
+def explain_classifier(upstream: UpstreamPart) -> str:
+    """Return what the classifier of free threading says, in words; empty without one."""
+    if not upstream.classifier:
+        return ""
+    if not upstream.meaning:
+        return "its classifier states support of free threading, without a grade"
+    return f"its classifier is `{upstream.classifier}`: {upstream.meaning}"
 
 
 def name_not_tried(part: ThreadSafetyPart) -> str:

@@ -9,13 +9,19 @@ from rich.console import Console
 
 from builder.farm.run import exit_code
 from builder.report import document as documents
-from builder.report.document import AbiPart, CallablePart, ThreadSafetyPart
+from builder.report.document import (
+    AbiPart,
+    CallablePart,
+    QuotePart,
+    ThreadSafetyPart,
+    UpstreamPart,
+)
 from builder.report.formats import junit, markdown, night
 from builder.report.terminal import story
 from builder.store.store import Store
 from builder.verdicts import Verdict
 from builder.verdicts.levels import Consequence, Level, Need
-from tests.unit.documents import abi, document, finding
+from tests.unit.documents import HOSTILE, abi, document, finding
 from tests.unit.report.test_report import write
 
 SENTENCE = "safe as long as no two threads use the same object: if threads share an object of foo.Box, it crashes"
@@ -38,9 +44,20 @@ SAFETY = ThreadSafetyPart(
     not_tried_count=12,
 )
 
+UPSTREAM = UpstreamPart(
+    classifier="3 - Stable",
+    meaning="supported in production",
+    quotes=[
+        QuotePart(file="README.md", line=7, text="Boxes are not thread-safe."),
+        QuotePart(file="foo/core.py", line=12, text=HOSTILE, about="Box"),
+    ],
+    disagreement="foo.Box broke here",
+)
 
-def distinct_abi() -> AbiPart:
-    return abi("distinct", SENTENCE, finding("WF601")).model_copy(update={"thread_safety": SAFETY})
+
+def distinct_abi(upstream: UpstreamPart | None = None) -> AbiPart:
+    safety = SAFETY.model_copy(update={"upstream": upstream})
+    return abi("distinct", SENTENCE, finding("WF601")).model_copy(update={"thread_safety": safety})
 
 
 @pytest.fixture
@@ -77,6 +94,33 @@ def test_show_says_it_too():
     )
     assert f"threads distinct: {SENTENCE}" in printed.getvalue()
     assert "foo.Box.put: distinct; threads share an object: crash" in printed.getvalue()
+
+
+def test_a_page_quotes_the_project_beside_what_was_measured(store: Store):
+    silent = (write(store, {"foo": {"cp314t": distinct_abi()}}) / "packages/foo.html").read_text()
+    assert "What the project says itself" not in silent
+
+    judged = {"foo": {"cp314t": distinct_abi(UPSTREAM)}}
+    page = (write(store, judged) / "packages/foo.html").read_text()
+    assert "its classifier is `3 - Stable`: supported in production." in page
+    assert "<p>Boxes are not thread-safe.</p><footer" in page
+    assert "README.md, line 7<" in page
+    assert "foo/core.py, line 12 (Box)" in page
+    assert "</strong> foo.Box broke here." in page
+    assert "<script>alert" not in page
+
+
+def test_show_quotes_the_project_too():
+    printed = io.StringIO()
+    package = document({"foo": {"cp314t": distinct_abi(UPSTREAM)}}).packages[0]
+    story.render(
+        story.Story(name="foo", package=package, jobs=()), Console(file=printed, width=300)
+    )
+    lines = [line.strip() for line in printed.getvalue().splitlines()]
+    assert "says    its classifier is `3 - Stable`: supported in production" in lines
+    assert "“Boxes are not thread-safe.” README.md, line 7" in lines
+    assert "but foo.Box broke here" in lines
+    assert "\0" not in printed.getvalue()
 
 
 def test_distinct_is_no_fault_and_is_shown():
