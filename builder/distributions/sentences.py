@@ -32,8 +32,9 @@ _FENCE = re.compile(r"`{3,}|~{3,}")
 _CODE = re.compile(r"(?:>>>|\.\.\.|\$)(?:\s|$)")  # a session, line by line
 _LITERAL_BELOW = re.compile(
     r"(?!\.\. ).*::|\.\. (?:code|code-block|sourcecode|doctest|testcode|parsed-literal|literalinclude)::.*"
+    r"|\.\. (?:version(?:added|changed|removed)|deprecated|index)::.*"
 )
-"""A line below which what is indented is code, not prose (reStructuredText, "Literal Blocks")."""
+"""A line below which what is indented is code, not prose (reStructuredText, "Literal Blocks"), or tells of the past."""
 
 _DIRECTIVE = re.compile(r"\.\. [a-z-]{1,40}:: *")
 
@@ -151,6 +152,7 @@ def _iter_prose(text: str) -> Iterator[tuple[int, str]]:
 
         if _LITERAL_BELOW.fullmatch(line):
             literal_indent = indent
+            line = "" if line.startswith(".. ") else line
         yield number, _DIRECTIVE.sub("", line, count=1)
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from builder import __version__
 from builder.judge.bases import BaseOutcome
+from builder.judge.threads.headlines import describe_fault
 from builder.sources import Source
 from builder.store.files import atomic_write
 from builder.untrusted.text import clean_line, clean_text
@@ -68,6 +69,16 @@ class LocationPart(Part):
     """Empty where it is not known."""
 
 
+class TrialPart(Part):
+    """How often a fault showed in one variant of the program that shows it."""
+
+    how: str
+    """What the variant is: `with nothing shared`."""
+
+    shown: int
+    ran: int
+
+
 class FindingPart(Part):
     """One judged fact."""
 
@@ -86,6 +97,24 @@ class FindingPart(Part):
 
     needs: Need | None = None
     """What threads have to share for it to show; null where it is no fault under threads."""
+
+    headline: CleanText = ""
+    """When a fault under threads shows and what happens then, for someone who knows no C; empty for any other."""
+
+    consequence: Consequence | None = None
+    """What a fault under threads does; null where it is none."""
+
+    calls: CleanText = ""
+    """The calls that show a fault under threads, in words, as Markdown; empty for any other."""
+
+    seen: CleanText = ""
+    """A wrong result that was met, beside the right one; empty where there was none."""
+
+    trials: list[TrialPart] = []
+    """How often a fault under threads showed, as it was found and with less shared; empty where that was not tried."""
+
+    program: CleanText = ""
+    """A program of a few lines with the same calls, to be read; empty where there is none."""
 
     locations: list[LocationPart] = []
     """The lines of source code it is about, where they are known: of a race, both accesses."""
@@ -710,6 +739,12 @@ def _finding_part(finding: Finding) -> FindingPart:
     else:
         command = f"wheelfarm run --only {finding.package} --again"
 
+    fault = finding.threads
+    trials: list[TrialPart] = []
+    if fault is not None:
+        for trial in fault.trials:
+            trials.append(TrialPart(how=trial.how, shown=trial.shown, ran=trial.ran))
+
     return FindingPart(
         id=finding.id,
         code=finding.code,
@@ -717,7 +752,13 @@ def _finding_part(finding: Finding) -> FindingPart:
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
-        needs=None if finding.threads is None else finding.threads.needs,
+        needs=None if fault is None else fault.needs,
+        headline="" if fault is None else describe_fault(fault),
+        consequence=None if fault is None else fault.consequence,
+        calls=finding.calls,
+        seen=finding.seen,
+        trials=trials,
+        program=finding.short,
         locations=location_parts(finding),
         also=list(finding.also),
         bases=list(finding.bases),

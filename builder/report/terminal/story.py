@@ -253,15 +253,17 @@ def _render_upstream(upstream: UpstreamPart, console: Console) -> None:
 
 
 def _render_finding(finding: FindingPart, console: Console) -> None:
-    """Print a finding with its remedy and, if there is one, the log to read."""
-    text = f"{finding.title}: {finding.detail}"
+    """Print a finding with its remedy and, if there is one, the log to read; a fault under threads for people first."""
+    details = f"{finding.title}: {finding.detail}"
     if finding.bases:
-        text += f" [{', '.join(finding.bases)}]"
+        details += f" [{', '.join(finding.bases)}]"
     line = Text(f"  {finding.code}   ", style=SEVERITY_STYLES[finding.severity])
-    line.append(text, style="")
+    line.append(safety.capitalize(finding.headline) or details, style="")
 
     console.print(line, soft_wrap=True)
     console.print(Text(f"          {finding.remedy}", style="italic"), soft_wrap=True)
+    if finding.headline:
+        console.print(Text(f"          {details}", style="dim"), soft_wrap=True)
     if finding.log:
         console.print(Text(f"          log: {finding.log}", style="dim"), soft_wrap=True)
 

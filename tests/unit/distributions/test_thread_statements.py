@@ -104,6 +104,7 @@ def test_sentences_about_threads(tmp_path: Path, name: str, text: str, expected:
         ("README.rst", "Run::\n\n    box.put(1)  # thread-safe\n\n"),
         ("README.rst", ">>> foo.thread_safe\n"),
         ("README.md", "Is it thread-safe?"),
+        ("docs/api.rst", ".. versionchanged:: 1.2\n   It is thread-safe now.\n"),
         ("README.md", "It has a red thread, and gilded edges."),
         ("tests/README.md", "The tests are not thread-safe."),
         ("tests/test_box.py", '"""Not thread-safe."""'),
