@@ -69,8 +69,8 @@ _DOCUMENT_ENDINGS = (".md", ".rst", ".txt", ".markdown")
 _DOCUMENT_FOLDERS = frozenset({"doc", "docs", "documentation"})
 
 _NO_STATEMENT = re.compile(
-    r"change|history|news|release|whats?[-_]?new|licen[cs]e|copying|notice|authors|credits|contribut|thanks|todo|security"
-    r"|requirements|code_of_conduct|_build|locale|translations|vendor|third[-_]?party|pep-?[0-9]"
+    r"(?:^|[/_.-])(?:change|history|news|release|whats?[-_]?new|licen[cs]e|copying|notice|authors|credits|contribut"
+    r"|thanks|todo|security|requirements|code_of_conduct|build/|locale|translations|vendor|third[-_]?party|pep-?[0-9])"
     r"|(?:^|/)(?:tests?|selftest|testing|dev|devel|development|developers?|internals?|benchmarks?|neps|roadmap)(?:/|\.)",
     re.IGNORECASE,
 )
@@ -91,6 +91,7 @@ _HEADED_WEIGHT = 2
 
 _MENTION = re.compile(rb"thread|\bgil\b|interpreter lock|no-?gil", re.IGNORECASE)
 """What a file has at least of which a sentence could be about threads: most are put aside by it."""
+_MENTIONED = re.compile(_MENTION.pattern.decode(), re.IGNORECASE)
 
 _SEVERAL_THREADS = (
     r"\b(?:across|between|multiple|several|different|other|two|concurrent|shared?) threads\b"
@@ -169,7 +170,7 @@ class _Candidates:
             if not weight or len(self.found) >= _MAX_CANDIDATES:
                 continue
 
-            text = clean_line(sentence.text, MAX_QUOTE)
+            text = clean_line(_begin_near(sentence.text), MAX_QUOTE)
             quote = Quote(
                 file=clean_line(file, MAX_QUOTED_FILE),
                 line=sentence.line,
@@ -379,6 +380,16 @@ def _select_strong(docstring: str, first_line: int) -> Iterator[Sentence]:
     for sentence in iter_sentences(docstring):
         if _weigh(sentence) >= _PROGRAM_WEIGHT:
             yield Sentence(text=sentence.text, line=first_line + sentence.line - 1)
+
+
+def _begin_near(text: str) -> str:
+    """Return a sentence from so near before what it says of threads that this is not cut away."""
+    match = _MENTIONED.search(text)
+    if match is None or match.start() <= MAX_QUOTE // 2:
+        return text
+
+    begin = text.rfind(" ", 0, match.start() - MAX_QUOTE // 4)
+    return f"…{text[begin:]}" if begin > 0 else text
 
 
 def _weigh(sentence: Sentence) -> int:

@@ -34,7 +34,10 @@ def add_statements(sources: Sources, store: Store) -> Sources:
     found: dict[str, Source] = {}
     for name, source in sources.found.items():
         is_wanted = source.statement is None and source.only_pure is None
-        found[name] = _add_statement(source, store) if is_wanted else source
+        try:
+            found[name] = _add_statement(source, store) if is_wanted else source
+        except Exception:  # nothing that one project writes may end the run of all others, so late
+            found[name] = source
 
     return replace(sources, found=found)
 

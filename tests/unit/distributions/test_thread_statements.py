@@ -85,6 +85,7 @@ def test_the_description_counts_where_there_is_no_readme(tmp_path: Path):
         ("README", "The GIL is released while a box is packed.", (1, "The GIL is released while a box is packed.")),
         ("README.md", "- fast\n- [thread-safe](https://x.invalid/a) boxes\n- small\n", (2, "thread-safe boxes")),
         ("README.md", "Wheels for <b>free-threaded</b> Python.", (1, "Wheels for free-threaded Python.")),
+        ("docs/exchange.md", "An exchange is thread-safe.", (1, "An exchange is thread-safe.")),
         ("src/foo/box.py", 'class Box:\n    """A box.\n\n    Boxes are not thread-safe.\n    """\n', (4, "Boxes are not thread-safe.")),
     ],
 )  # fmt: skip
@@ -129,6 +130,13 @@ def test_a_few_of_many_are_quoted_and_the_plainest_first(tmp_path: Path):
     found = read(tmp_path, {"README.md": text, "docs/more.md": many}).quotes
     assert len(found) == MAX_QUOTES
     assert {quote.file for quote in found} == {"docs/more.md"}
+
+
+def test_a_long_sentence_is_cut_round_what_it_says(tmp_path: Path):
+    text = "A box holds things " * 100 + "and is thread-safe for all of them"
+    (quote,) = read(tmp_path, {"README.md": text}).quotes
+    assert quote.text.startswith("… ")
+    assert "thread-safe" in quote.text
 
 
 def test_hostile_text_is_shown_and_cut(tmp_path: Path):

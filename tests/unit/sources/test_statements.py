@@ -66,6 +66,16 @@ def test_what_is_not_there_or_was_said_elsewhere_is_not_read(store: Store, tmp_p
     assert read(replace(make_source(sha256), only_pure=pure), store) is None
 
 
+def test_no_project_ends_a_run_by_what_it_says(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(sdist: Path, filename: str) -> ThreadStatement:
+        raise RecursionError
+
+    monkeypatch.setattr(statements, "read_sdist_statement", fail)
+    assert read(make_source(add_sdist(store, tmp_path)), store) is None
+
+
 def test_a_source_keeps_it_in_its_record():
     source = replace(make_source("0" * 64), statement=ThreadStatement(quotes=(QUOTE,)))
     assert Source.from_record(source.record()) == source
