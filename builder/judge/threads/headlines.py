@@ -17,7 +17,7 @@ ENDS = {
     Consequence.FREED: "memory is used that another thread has given back, so the process may crash",
     Consequence.WRONG: "results are wrong",
     Consequence.HANG: "threads wait for ever",
-    Consequence.RACE: "they access the same memory at the same time, though no harm was seen",
+    Consequence.RACE: "they access the same memory at the same time, which may corrupt it, though no harm was seen",
 }
 """What happens, for someone who knows no C."""
 

@@ -50,7 +50,7 @@ CONSEQUENCE_WORDS = {
     Consequence.FREED: "use of freed memory",
     Consequence.WRONG: "wrong results",
     Consequence.HANG: "threads wait for ever",
-    Consequence.RACE: "data race, no harm seen",
+    Consequence.RACE: "data race: it may corrupt memory, no harm was seen",
 }
 """What happens then."""
 
