@@ -111,6 +111,9 @@ class ExerciseResult(Facts):
     own_tests: OwnTests | None = None
     """What its own tests showed; None where they were not run."""
 
+    phases: dict[str, float] = Field(default_factory=dict)
+    """Seconds by what was done; empty in facts of older versions."""
+
 
 class ExerciseAnswer(ExerciseResult):
     """What builder/inside/stress/exercise.py answers."""

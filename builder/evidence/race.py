@@ -75,6 +75,9 @@ class Scenario(Model):
     once: bool = False
     """Whether it shows something only the first time in a process."""
 
+    rounds: int = 0
+    """How many rounds its program makes, where that is more than usual; else 0."""
+
     source: str = ""
     """The test or example that makes these calls; empty where none does. Of the kind `live`, what it has at that moment
     can be made by no expression."""
@@ -448,6 +451,9 @@ class RaceResult(Facts):
 
     unlisted: int = 0
     """How many races, crashes and hangs there were beside those that are listed."""
+
+    phases: dict[str, float] = Field(default_factory=dict)
+    """Seconds by what was done; empty in facts of older versions."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -37,7 +37,8 @@ class Finding:
         calls: the calls that show a fault under threads, in words; empty for any other.
         seen: a wrong result that was met, beside the right one; empty where there was none.
         threads: what is known of a fault under threads: it decides the verdict; None for any other finding.
-        advisory: it does not count for the verdict, because another base made up for it.
+        shares: whether threads shared an object or an argument when it was seen.
+        advisory: it does not count for the verdict, because another base made up for it, or a fault explains it.
     """
 
     code: FindingCode
@@ -60,6 +61,7 @@ class Finding:
     calls: str = ""
     seen: str = ""
     threads: ThreadFault | None = None
+    shares: bool = False
     advisory: bool = False
 
     @property

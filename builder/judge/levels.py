@@ -263,6 +263,11 @@ def _need_by_scenario(scenario: Scenario) -> Need | None:
     return None
 
 
+def shares_anything(scenario: Scenario) -> bool:
+    """Return whether threads share an object or an argument in a scenario."""
+    return _need_by_scenario(scenario) is not Need.NOTHING and scenario.sharing != "fresh"
+
+
 def name_callables(scenario: Scenario) -> tuple[str, ...]:
     """Return the native callables that a scenario is about; its type where it reaches many; else none."""
     if 0 < len(scenario.natives) <= _MAX_NATIVES:

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..load.distribution import find_modules
 from ..load.install import compile_packages, describe_refusal, run_as
-from ..load.probe_process import compile_programs, run_probe
+from ..load.probe_process import run_probe
 from ..supervise.accounts import supervise, take_account
 from ..supervise.distributions import list_distributions
 from ..supervise.folders import make_folder, open_folder, seal_folder
 from ..supervise.process import choose_variables, run_to_end
+from ..supervise.programs import compile_programs
 
 if TYPE_CHECKING:
     from ..supervise.accounts import Account

@@ -25,10 +25,10 @@ from typing import Any
 from ..supervise.accounts import supervise, take_account
 from ..supervise.distributions import find_distribution
 from ..supervise.folders import make_folder, open_folder, seal_folder
+from ..supervise.programs import compile_programs
 from .distribution import find_gil_setters, find_modules, read_metadata
 from .imports import import_modules
 from .install import install
-from .probe_process import compile_programs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ Each runs as a user of its own (inside.supervise), and what a probe says counts 
 
 from __future__ import annotations
 
-import compileall
 import json
 import os
 import re
@@ -19,10 +18,8 @@ from ..supervise.accounts import take_account
 from ..supervise.folders import open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess, choose_variables
+from ..supervise.programs import PROGRAMS
 from ..supervise.records import Records
-
-PROGRAMS = Path(__file__).parents[2]
-"""The folder that `inside` is in: probes are started there, and so find this package."""
 
 # Not measured: so long that a package that is merely slow on a busy machine is not taken for one that hangs.
 _IMPORT_TIMEOUT_S = 60
@@ -32,11 +29,6 @@ _FRAMES = 12  # of a stack: enough to see where a crash comes from, little enoug
 _SIGNAL_FRAMES = 2  # the handler itself, and the C library's return from it
 _LOG_CHARACTERS = 4000  # of what a probe printed, its end
 _OUTPUT_BYTES = 1 << 19  # of what a probe printed, of the beginning and of the end
-
-
-def compile_programs() -> None:
-    """Compile the programs once: a probe may not write beside them, and each would compile them anew."""
-    compileall.compile_dir(PROGRAMS / "inside", quiet=2)
 
 
 def run_probe(

@@ -6,8 +6,9 @@ The request has `modules` (import names), `after`, `site`, `paths` (further fold
 unpacked sdist, or null), `tests` (a folder of tests, or null), `arguments` (of pytest), `has_pytest`, `seconds` (for
 all of it), `fork_s` (of these, for children; 0 to record only), `child_s`, `threads`, `is_race` and `mark`.
 
-A record has `trial`, its number, and what amplifier.py says of it; `begun`, a test or an example; or, once a second,
-`recorded`, with `arguments` and `makes` (see recording.py) and `calls`, how often each native callable was called.
+A record has `begun` once all is imported and examples and tests follow; `trial`, its number, and what amplifier.py says
+of it; or, once a second, `recorded`, with `arguments` and `makes` (see recording.py) and `calls`, how often each native
+callable was called.
 Before and after what a trial writes to standard error, a line with the mark and its number goes there.
 """
 
@@ -25,7 +26,7 @@ import time
 import unittest
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..supervise.witness import Witness, add_site, hide_programs, read_request
 from . import memory
@@ -48,6 +49,8 @@ _MOST_FILE_BYTES = 400_000
 _MOST_EXAMPLE_BYTES = 20_000
 _MOST_DOCUMENTS = 60
 _MOST_TEST_FILES = 120
+_PROFILE = "wheelfarm"
+_MOST_EXAMPLES = 5  # of a test of hypothesis
 _MOST_RECORDS = 4000  # trials that are told of
 
 _DOCUMENTS = ("README*", "*.rst", "*.md", "docs/**/*.rst", "docs/**/*.md", "doc/**/*.rst")
@@ -90,6 +93,8 @@ class Session:
 
     def begin(self, name: str, seconds: float | None = None) -> None:
         """Note that a test or an example begins, and have it interrupted when it takes too long."""
+        if name != self._amplifier.source:
+            self._amplifier.recorder.forget_waiting()
         self._amplifier.source = name
         signal.setitimer(signal.ITIMER_REAL, seconds or self._test_s)
         if _now() - self._said_at > _SAY_EVERY_S:
@@ -215,12 +220,42 @@ class _Plugin:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._has_profile = False
 
     def pytest_runtest_setup(self, item: Any) -> None:  # noqa: ANN401 - pytest's
         """Note that a test begins; end the session when the time is up: pytest's hook."""
         if self._session.is_late:
             item.session.shouldstop = "the time is up"
+        self._limit_examples()
         self._session.begin(item.nodeid)
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> object:  # noqa: ANN401 - pytest's
+        """Return a report without a traceback, which nobody reads and which takes long to write: pytest's hook."""
+        import pytest
+
+        outcome: Literal["passed", "failed", "skipped"] = "passed"
+        if call.excinfo is not None:
+            is_skipped = isinstance(call.excinfo.value, pytest.skip.Exception)
+            outcome = "skipped" if is_skipped else "failed"
+        return pytest.TestReport(
+            nodeid=item.nodeid,
+            location=item.location,
+            keywords={},
+            outcome=outcome,
+            longrepr=None,
+            when=call.when,
+        )
+
+    def _limit_examples(self) -> None:
+        """Have hypothesis, where tests use it, make a few examples of each: calls are wanted, and no proof."""
+        hypothesis = sys.modules.get("hypothesis")
+        if hypothesis is None or self._has_profile:
+            return
+        self._has_profile = True
+        hypothesis.settings.register_profile(
+            _PROFILE, max_examples=_MOST_EXAMPLES, database=None, deadline=None
+        )
+        hypothesis.settings.load_profile(_PROFILE)
 
     def pytest_runtest_logfinish(self) -> None:
         """Note that a test has ended: pytest's hook."""
@@ -368,16 +403,23 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
         is_race=request["is_race"],
         mark=request["mark"],
     )
-    own_files = (request["site"], request["tests"] or request["site"])
     known = {id(value): name for name, value in surface.list_public()}
     reader = CallReader(surface)
-    amplifier = Amplifier(reader, Recorder(known, surface.types), settings, say, own_files)
+    amplifier = Amplifier(
+        reader,
+        Recorder(known, surface.types),
+        settings,
+        say,
+        site=request["site"],
+        tests=request["tests"],
+    )
     session = Session(request, witness, amplifier)
     signal.signal(signal.SIGALRM, session.interrupt)
     snippets = find_docstrings(surface)
     if request["has_pytest"]:
         importlib.import_module("pytest")  # its time is not that of the tests
     session.restart_clock()
+    witness.write({"begun": True})
     if request["sdist"]:
         snippets += find_snippets(Path(request["sdist"]))
 

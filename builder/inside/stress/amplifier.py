@@ -155,7 +155,9 @@ class Amplifier:
         recorder: Recorder,
         settings: Settings,
         say: Callable[[dict[str, Any]], None],
-        own_files: tuple[str, ...],
+        *,
+        site: str,
+        tests: str | None,
     ) -> None:
         """Prepare to watch.
 
@@ -164,8 +166,9 @@ class Amplifier:
             recorder: keeps them.
             settings: how much to try.
             say: takes a record of each trial.
-            own_files: beginnings of the paths of the package's code and its tests: the calls of other code are
-                forgotten where they reach nothing native at first.
+            site: the folder that the package is installed in. The calls of code that is neither there nor in `tests`
+                are forgotten where they reach nothing native at first.
+            tests: the folder of its tests; None where there is none.
         """
         self.source = ""
         self.is_waiting = False
@@ -174,7 +177,8 @@ class Amplifier:
         self._reader = reader
         self._settings = settings
         self._say = say
-        self._own_files = own_files
+        self._site = f"{site}/"
+        self._own_files = (self._site, f"{tests or site}/")
         self._is_own: dict[types.CodeType, bool] = {}
         self._partners: dict[type | None, dict[str, list[Partner]]] = {}
         self._spent_s = 0.0
@@ -232,7 +236,9 @@ class Amplifier:
         """Keep a call, and try it if it is worth that and possible."""
         if _get_pid() != self._pid:  # a test has forked: what it does there is its own affair
             return
-        if not call.name:  # Python code, whose results are of interest
+        by_package = frame.f_code.co_filename.startswith(self._site)
+        is_native = bool(call.name)  # of Python code, only the results are of interest
+        if not is_native or not self._reader.is_offered(call, by_package=by_package):
             self.recorder.note(call)
             return
 

@@ -16,7 +16,9 @@ from ..supervise.folders import make_folder, open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
 from ..supervise.records import Records, make_token
-from . import causes, installing, reports, unpacking
+from ..supervise.work_clock import CLOCK
+from . import installing, reports, unpacking
+from .causes import ReportJudge
 from .events import Event
 from .interpreter import Interpreter
 from .native_names import NativeNames
@@ -24,6 +26,7 @@ from .scenarios import Scenario
 
 _STARTING_S = 20.0  # to import pytest and the package, beside running anything; a sanitizer takes ten times as long
 _RACE_STARTING_S = 60.0
+_POLL_S = 0.1
 _CHILD_S = 2.0  # for one child
 _RACE_CHILD_S = 6.0
 _FORK_SHARE = 0.75  # of the time, for children: the tests need the rest
@@ -34,7 +37,6 @@ _STACK_LINES = 80
 _KEPT_SENTENCES = 3
 _MOST_RECORDED = 400  # callables and types
 
-_TOOLS = "tools"
 _PYTEST_OPTIONS = (
     "-q",
     "-p",
@@ -43,6 +45,10 @@ _PYTEST_OPTIONS = (
     "no:faulthandler",
     "-p",
     "no:run-parallel",
+    "-p",
+    "no:unraisableexception",
+    "-p",
+    "no:threadexception",
     "--assert=plain",
     "--capture=sys",
     "--no-header",
@@ -109,7 +115,7 @@ class Stage:
         """
         self.sdist = sdist
         self.home = scratch / "home"
-        self.tools = scratch / _TOOLS
+        self.tools = scratch / installing.TOOLS
         self.tests: Path | None = None
         self.has_pytest = False
         self.account = take_account()
@@ -172,9 +178,9 @@ def amplify(  # noqa: PLR0913 - what a run differs in
         "tests": None if stage.tests is None else str(stage.tests),
         "arguments": [*_PYTEST_OPTIONS, *(f"--deselect={test}" for test in deselect)],
         "has_pytest": stage.has_pytest,
-        "seconds": seconds,
-        "fork_s": _FORK_SHARE * seconds if forks else 0.0,
-        "child_s": _RACE_CHILD_S if interpreter.race else _CHILD_S,
+        "seconds": CLOCK.stretch(seconds),
+        "fork_s": CLOCK.stretch(_FORK_SHARE * seconds) if forks else 0.0,
+        "child_s": CLOCK.stretch(_RACE_CHILD_S if interpreter.race else _CHILD_S),
         "threads": threads,
         "is_race": interpreter.race,
         "mark": mark,
@@ -191,7 +197,7 @@ def amplify(  # noqa: PLR0913 - what a run differs in
         errors=errors,
         request=request,
     ) as process:
-        process.wait(starting_s + 1.5 * seconds)
+        _await_end(process, starting_s, 1.5 * seconds)
         process.end()
 
     amplified = read_records(process.records, errors.read_text(), mark, interpreter, native)
@@ -199,6 +205,17 @@ def amplify(  # noqa: PLR0913 - what a run differs in
     print(output.read_text()[-2000:], flush=True)
     print(f"own tests amplified: {amplified.describe()}", flush=True)
     return amplified
+
+
+def _await_end(process: PackageProcess, starting_s: float, seconds: float) -> None:
+    """Wait for a process of amplified_tests.py to end, but no longer than it may take to start, and then to run."""
+    began = CLOCK.now()
+    limit = starting_s
+    has_begun = False
+    while not process.wait(_POLL_S) and CLOCK.now() - began < limit:
+        if not has_begun and any("begun" in record for record in process.records.items):
+            has_begun = True
+            limit = CLOCK.now() - began + seconds
 
 
 def read_records(
@@ -216,13 +233,13 @@ def read_records(
     amplified = Amplified()
     written = split_by_trials(printed, mark)
     files = [record["file"] for record in records.items if isinstance(record.get("file"), dict)]
-    functions = NativeNames(files)
+    judge = ReportJudge(native, NativeNames(files), interpreter.unwatched)
     for record in records.items[:_MOST_TRIALS]:
         if isinstance(record.get("recorded"), dict):
             _take_recorded(record["recorded"], amplified)
         elif isinstance(record.get("trial"), int):
             text = written.get(record["trial"], "")
-            _take_trial(record, text, amplified, interpreter, native, functions)
+            _take_trial(record, text, amplified, judge, is_race=interpreter.race)
 
     return amplified
 
@@ -260,11 +277,11 @@ def _take_trial(
     record: dict[str, Any],
     written: str,
     amplified: Amplified,
-    interpreter: Interpreter,
-    native: set[str],
-    functions: NativeNames,
+    judge: ReportJudge,
+    *,
+    is_race: bool,
 ) -> None:
-    """Take in what came of one trial; `functions` says which native function is what in Python."""
+    """Take in what came of one trial, and what it wrote; with `is_race`, a sanitizer wrote reports there."""
     scenario = make_scenario(record)
     scenario_id = scenario["id"]
     amplified.scenarios[scenario_id] = scenario
@@ -289,7 +306,7 @@ def _take_trial(
                 "scenario": scenario_id,
                 "signal": record["signal"],
                 "stack": stack,
-                "sides": causes.describe_crash(stack, reports.make_owner_test(native), functions),
+                "sides": judge.describe_crash(stack),
                 **proof,
             }
         )
@@ -310,10 +327,10 @@ def _take_trial(
             {"what": "wrong", "scenario": scenario_id, "sentences": sentences, **proof}
         )
 
-    if interpreter.race:
-        for report in reports.parse(written):
-            judged = causes.judge_report(report, native, functions, unwatched=interpreter.unwatched)
-            amplified.events.append({"what": "race", "scenario": scenario_id, **judged})
+    if is_race:
+        for report in judge.read(written):
+            event = {"what": "race", "scenario": scenario_id, **judge.judge(report)}
+            amplified.events.append(event)
 
 
 def _was_shown(arms: dict[str, list[int]], name: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import values
+from .causes import label_causes
 from .events import Event, is_own, name_event
 from .player import Player
 from .scenarios import Scenario, count_calls
@@ -162,12 +163,27 @@ def shares_nothing(scenario: Scenario) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """Races of the package that have one cause.
+
+    Attributes:
+        places: what tells each of the races apart.
+        scenario: the scenario that is varied for all of them.
+        is_freed: whether one of them is on memory that is given back.
+    """
+
+    places: frozenset[Place]
+    scenario: Scenario
+    is_freed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MeasuredArms:
     """What variants of the scenarios showed in which races were seen.
 
     Attributes:
         scenarios: the scenario that was varied, by what tells the race apart.
-        counts: how often each variant showed the race, by the same.
+        counts: how often each variant showed the race, or one with the same cause, by the same.
         more_races: races of the package that only variants showed, each with a variant as its scenario.
     """
 
@@ -194,6 +210,8 @@ def measure_arms(
 ) -> MeasuredArms:
     """Play variants of the scenarios in which races of the package were seen, and count what they show.
 
+    One scenario stands for all races with one cause: what these need is the same.
+
     Args:
         player: has played the plan.
         seen: what it saw.
@@ -201,22 +219,22 @@ def measure_arms(
         seconds: most time.
     """
     own_races = [event for event in seen if event["what"] == "race" and is_own(event)]
-    scenarios = choose_scenarios(own_races, by_id)
+    faults = list_faults(own_races, by_id)
+    scenarios: dict[Place, Scenario] = {}
+    for fault in faults:
+        scenarios |= dict.fromkeys(fault.places, fault.scenario)
 
-    freed = {name_event(event) for event in own_races if event["freed"]}
-    by_gravity = sorted(scenarios, key=lambda place: place not in freed)
-    varied = {scenarios[place]["id"]: scenarios[place] for place in by_gravity}
+    varied = {fault.scenario["id"]: fault.scenario for fault in faults}
     trials = plan_arms(list(varied.values()))
     if not trials:
         return MeasuredArms(scenarios=scenarios, counts={}, more_races=[])
 
     played = player.play_more(trials, rounds=_ROUNDS, seconds=seconds)
     races = [event for event in played.events if event["what"] == "race"]
-    counts = {
-        place: count_arms(place, scenario, races, played.ended)
-        for place, scenario in scenarios.items()
-    }
-    print(f"{len(scenarios)} races, {len(played.ended)} of {len(trials)} variants", flush=True)
+    counts: dict[Place, Arms] = {}
+    for fault in faults:
+        counts |= dict.fromkeys(fault.places, count_arms(fault, races, played.ended))
+    print(f"{len(faults)} causes, {len(played.ended)} of {len(trials)} variants", flush=True)
 
     by_trial = {trial["id"]: trial for trial in trials}
     more_races: list[Event] = []
@@ -229,13 +247,15 @@ def measure_arms(
     return MeasuredArms(scenarios=scenarios, counts=counts, more_races=more_races)
 
 
-def choose_scenarios(seen: Iterable[Event], by_id: dict[str, Scenario]) -> dict[Place, Scenario]:
-    """Return for each race the scenario that tells most of what it needs, of all in which it was seen.
+def list_faults(races: Sequence[Event], by_id: dict[str, Scenario]) -> list[Fault]:
+    """Return the causes of races, those on memory that is given back first.
 
-    One in which nothing is shared says so by itself; of the others, one with few calls.
+    Of all scenarios in which a race of a cause was seen, the one is varied that tells most of what it needs. One in
+    which nothing is shared says so by itself; of the others, one with few calls. Races that only live objects of tests
+    showed are left out: no expression makes what they are about.
 
     Args:
-        seen: all that was seen, repetitions included.
+        races: all that were seen, repetitions included. Each gets its `cause`.
         by_id: the scenarios by their ids.
     """
 
@@ -243,17 +263,25 @@ def choose_scenarios(seen: Iterable[Event], by_id: dict[str, Scenario]) -> dict[
         has_own = scenario["sharing"] in _SHARES_NOTHING
         return not shares_nothing(scenario), not has_own, count_calls(scenario)
 
-    chosen: dict[Place, Scenario] = {}
-    for event in seen:
-        is_live = by_id[event["scenario"]]["kind"] == "live"  # no expression makes what it is about
-        if event["what"] != "race" or is_live:
-            continue
-        place, scenario = name_event(event), by_id[event["scenario"]]
-        earlier = chosen.get(place)
-        if earlier is None or rank(scenario) < rank(earlier):
-            chosen[place] = scenario
+    label_causes(races)
+    by_cause: dict[str, list[Event]] = {}
+    for event in races:
+        if by_id[event["scenario"]]["kind"] != "live":
+            cause = event.get("cause") or " and ".join(event["places"])
+            by_cause.setdefault(cause, []).append(event)
 
-    return chosen
+    faults: list[Fault] = []
+    for alike in by_cause.values():
+        scenarios = [by_id[event["scenario"]] for event in alike]
+        faults.append(
+            Fault(
+                places=frozenset(name_event(event) for event in alike),
+                scenario=min(scenarios, key=rank),
+                is_freed=any(event["freed"] for event in alike),
+            )
+        )
+
+    return sorted(faults, key=lambda fault: not fault.is_freed)
 
 
 def plan_arms(scenarios: Sequence[Scenario]) -> list[Scenario]:
@@ -279,18 +307,16 @@ def plan_arms(scenarios: Sequence[Scenario]) -> list[Scenario]:
     return first + rest
 
 
-def count_arms(
-    place: Place, scenario: Scenario, seen: Iterable[Event], ended: Iterable[str]
-) -> Arms:
-    """Return how often each variant of a scenario showed a race, and how often it was played; empty where none was.
+def count_arms(fault: Fault, seen: Iterable[Event], ended: Iterable[str]) -> Arms:
+    """Return how often each variant of a scenario showed a fault, and how often it was played; empty where none was.
 
     Args:
-        place: the race.
-        scenario: the scenario.
+        fault: the fault, which says what was varied.
         seen: what was seen while the variants of all scenarios were played.
         ended: ids of the variants that came to their end.
     """
-    showed = {event["scenario"] for event in seen if name_event(event) == place}
+    scenario = fault.scenario
+    showed = {event["scenario"] for event in seen if name_event(event) in fault.places}
     played = {*ended, *showed}
     arms: Arms = {}
     for name in ("shared", *make_arms(scenario)):

@@ -11,9 +11,11 @@ from .scenarios import Scenario
 _CANARIES = "/opt/race/canaries"
 """Where the image has the three modules: see images/canary.c."""
 
+_NAMES = ("canary_racy", "canary_freed", "canary_clean")
+
 _ITERATIONS = 6000
 _ROUNDS = 3
-_MOST_S = 30  # most time for each
+_MOST_S = 90  # most time for all of them
 
 
 def check_canaries(python: str, threads: int) -> dict[str, bool]:
@@ -28,21 +30,14 @@ def check_canaries(python: str, threads: int) -> dict[str, bool]:
         interpreter's allocator has to tell the sanitizer) and `clean_silent`: all are true where the detector works.
     """
     interpreter = Interpreter(python, _CANARIES, race=True, patience_s=SANITIZER_PATIENCE_S)
-    racy_events = play_canary(interpreter, "canary_racy", threads)
-    freed_events = play_canary(interpreter, "canary_freed", threads)
-    clean_events = play_canary(interpreter, "canary_clean", threads)
-    seen = {
-        "canary_racy": list_places(racy_events),
-        "canary_freed": list_places(freed_events),
-        "canary_clean": list_places(clean_events),
-    }
-    print("preflight", seen, flush=True)
+    events = play_canaries(interpreter, threads)
+    print("preflight", {name: list_places(events[name]) for name in _NAMES}, flush=True)
 
-    freeing_events = [event for event in freed_events if event.get("freed")]
+    freeing_events = [event for event in events["canary_freed"] if event.get("freed")]
     return {
-        "racy_seen": is_canary_seen(racy_events),
+        "racy_seen": is_canary_seen(events["canary_racy"]),
         "freed_seen": is_canary_seen(freeing_events),
-        "clean_silent": not clean_events,
+        "clean_silent": not events["canary_clean"],
     }
 
 
@@ -60,15 +55,32 @@ def list_places(events: Iterable[Event]) -> list[str]:
     return sorted(places)
 
 
-def play_canary(interpreter: Interpreter, canary: str, threads: int) -> list[Event]:
-    """Have threads call a canary, and return what was seen; a scenario that did not end counts as an event, too.
+def play_canaries(interpreter: Interpreter, threads: int) -> dict[str, list[Event]]:
+    """Have threads call each canary in a process of its own; return what was seen, by its name.
+
+    A scenario that did not end counts as an event, too.
 
     Args:
         interpreter: the one that was compiled with the sanitizer.
-        canary: the canary's import name.
-        threads: how many threads call it.
+        threads: how many threads call a canary.
     """
-    scenario: Scenario = {
+    modules = {path.name for path in Path(_CANARIES).glob("*.so")}
+    player = Player(interpreter, list(_NAMES), modules, rounds=_ROUNDS, seconds=_MOST_S)
+    played = player.play([_make_scenario(name, threads) for name in _NAMES])
+    player.close()
+
+    events: dict[str, list[Event]] = {name: [] for name in _NAMES}
+    for event in played.events:
+        events[event["scenario"]].append(event)
+    for name in _NAMES:
+        if name not in played.ended:
+            events[name].append({"what": "did not end", "scenario": name})
+
+    return events
+
+
+def _make_scenario(canary: str, threads: int) -> Scenario:
+    return {
         "id": canary,
         "kind": "function",
         "process": canary,
@@ -81,11 +93,3 @@ def play_canary(interpreter: Interpreter, canary: str, threads: int) -> list[Eve
         "threads": threads,
         "natives": [],
     }
-    modules = {path.name for path in Path(_CANARIES).glob("*.so")}
-    player = Player(interpreter, [canary], modules, rounds=_ROUNDS, seconds=_MOST_S)
-    played = player.play([scenario])
-    player.close()
-
-    if canary in played.ended:
-        return played.events
-    return [*played.events, {"what": "did not end", "scenario": canary}]

@@ -23,6 +23,7 @@ from .reports import (
     is_generated,
     locate,
     make_owner_test,
+    parse,
 )
 
 Event = dict[str, Any]
@@ -101,6 +102,44 @@ def judge_report(
     fields["sides"] = describe_sides(report, is_own, names or NativeNames([]))
     fields["report"] = render_report(report["text"], is_own)
     return fields
+
+
+class ReportJudge:
+    """Reads and judges the reports about one package; those that say the same are judged once.
+
+    Attributes:
+        names: which function is what in Python; None as long as nobody has asked the process.
+    """
+
+    def __init__(
+        self,
+        modules: set[str],
+        names: NativeNames | None = None,
+        unwatched: frozenset[str] = frozenset(),
+    ) -> None:
+        """Know the package; the arguments are those of `judge_report`."""
+        self.names = names
+        self._modules = modules
+        self._unwatched = unwatched
+        self._reports: dict[str, Report] = {}
+        self._judged: dict[int, Event] = {}  # by the identity of the report, which is one of those
+
+    def read(self, text: str) -> Iterator[Report]:
+        """Give every report in what a sanitizer wrote."""
+        return parse(text, self._reports)
+
+    def judge(self, report: Report) -> Event:
+        """Return what is said of a report that `read` gave: see `judge_report`."""
+        judged = self._judged.get(id(report))
+        if judged is None:
+            judged = judge_report(report, self._modules, self.names, unwatched=self._unwatched)
+            self._judged[id(report)] = judged
+        return judged
+
+    def describe_crash(self, stack: str) -> list[Side]:
+        """Return what stands behind a crash: see the function of this name."""
+        is_own = make_owner_test(self._modules)
+        return describe_crash(stack, is_own, self.names or NativeNames([]))
 
 
 # --- one side -----------------------------------------------------------------

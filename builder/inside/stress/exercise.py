@@ -14,17 +14,19 @@ Facts:
   has `script`, `shown`, `ran` and `arms`; what was found by steering has `malloc`;
 - `interference`: what shows that the package ended or spoke for the processes that called it;
 - `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
+- `phases`: seconds by what was done;
 - `own_tests`: what owntests.py answers.
 """
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
+from ..supervise.programs import compile_programs
+from ..supervise.work_clock import CLOCK
 from . import amplify, installing, owntests, unpacking
 from .amplify import Amplified
 from .answer import write_answer
@@ -40,11 +42,10 @@ from .events import (
     rank_events,
 )
 from .interpreter import Interpreter
+from .phases import Phases
 from .player import Player, PlayResult
 from .reproducer import Predicate, Prover
 from .scenarios import Scenario
-
-_SITE = "/tmp/site"
 
 _PATIENCE_S = 10.0
 """How long a scenario may go on without a sign of life."""
@@ -81,17 +82,22 @@ Effort = dict[str, Any]
 def main() -> None:
     """Read the request, install the distribution, look for harm, and write the facts."""
     supervise()
+    compile_programs()
     request = json.loads(Path(sys.argv[1]).read_text())
     requirements = installing.list_requirements(request)
-    failure = installing.install(request["python"], requirements, request["wheels"], _SITE)
+    phases = Phases()
+    with phases.measure("installing"):
+        failure = installing.install(
+            request["python"], requirements, request["wheels"], installing.SITE
+        )
 
     facts: dict[str, Any] = {"install": failure}
     if failure is None:
-        facts |= look_for_harm(request, _SITE)
-    write_answer(sys.argv[2], facts)
+        facts |= look_for_harm(request, installing.SITE, phases)
+    write_answer(sys.argv[2], {**facts, "phases": phases.describe()})
 
 
-def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
+def look_for_harm(request: dict[str, Any], site: str, phases: Phases) -> dict[str, Any]:
     """Run the planned scenarios and the package's own tests, and return the facts (see the top of this file).
 
     Scenarios are left out where nothing was learnt of the package, tests where none were asked for.
@@ -99,6 +105,7 @@ def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
     Args:
         request: what this program was asked.
         site: where the distribution is installed.
+        phases: measures how long each takes.
     """
     names, native = installing.find_modules(request["name"], site)
     plain = Interpreter(request["python"], site, patience_s=_PATIENCE_S)
@@ -106,11 +113,13 @@ def look_for_harm(request: dict[str, Any], site: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
     facts["interference"] = []
     if request["surface"] is not None:
-        amplified = amplify_own_code(request, plain, names, native)
-        facts |= exercise_plan(request, plain, native, amplified)
+        with phases.measure("amplifying own code"):
+            amplified = amplify_own_code(request, plain, names, native)
+        facts |= exercise_plan(request, plain, native, amplified, phases)
         facts["amplified"] = amplified.describe()
     if request["tests"] is not None:
-        facts["own_tests"] = owntests.run_tests(plain, request["wheels"], request["tests"])
+        with phases.measure("own tests"):
+            facts["own_tests"] = owntests.run_tests(plain, request["wheels"], request["tests"])
 
     return facts
 
@@ -143,7 +152,11 @@ def amplify_own_code(
 
 
 def exercise_plan(
-    request: dict[str, Any], plain: Interpreter, native: set[str], amplified: Amplified
+    request: dict[str, Any],
+    plain: Interpreter,
+    native: set[str],
+    amplified: Amplified,
+    phases: Phases,
 ) -> dict[str, Any]:
     """Run the planned scenarios, and show the harm that was seen (a crash, a hang, a wrong result) again.
 
@@ -154,6 +167,7 @@ def exercise_plan(
         plain: the interpreter without a sanitizer.
         native: file names of the package's extension modules.
         amplified: what came of own tests and examples.
+        phases: measures how long each takes.
 
     Returns:
         Facts: `harms`, `played`, `late`, `gil`, `errors` and `interference`.
@@ -161,7 +175,8 @@ def exercise_plan(
     effort: Effort = request["effort"]
     plan: list[Scenario] = request["plan"]
     prelude: list[str] = request["surface"]["prelude"]
-    played, seen = play_until_harm(plain, native, plan, prelude, effort["plain_s"])
+    with phases.measure("playing"):
+        played, seen = play_until_harm(plain, native, plan, prelude, effort["plain_s"])
     by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
     seen += deduplicate(amplified.events)
 
@@ -172,7 +187,7 @@ def exercise_plan(
     seen = rank_events(seen, by_id)
     print_events(event for event in seen if event["what"] != "wrong")
 
-    deadline = time.monotonic() + _PROVING_SHARE * effort["plain_s"]
+    deadline = CLOCK.now() + _PROVING_SHARE * effort["plain_s"]
     prover = Prover(
         plain,
         prelude,
@@ -181,23 +196,10 @@ def exercise_plan(
         deadline=deadline,
         companions=installing.list_companions(request, plain.site),
     )
-    harms: list[Event] = []
-    proved_causes: set[str] = set()
-    for number, event in enumerate(seen[:_MOST_LISTED]):
-        harm = {**event, "steered": False, "calls": by_id[event["scenario"]]}
-        # Each cause is shown once, and the first events besides; the rest, and what no program can make, is listed as
-        # it was seen.
-        is_live = harm["calls"]["kind"] == "live"
-        cause = name_cause(event)
-        is_wanted = number < effort["proofs"] or cause not in proved_causes
-        if is_wanted and time.monotonic() <= prover.deadline and not is_live:
-            harm |= show_again(event, by_id[event["scenario"]], prover, effort["times"])
-            if harm.get("shown"):
-                proved_causes.add(cause)
-        harms.append(harm)
-
-    if not any(harm.get("shown") for harm in harms):
-        harms += exercise_suspects(request["suspects"], prover, effort)
+    with phases.measure("proving"):
+        harms = prove_harms(seen[:_MOST_LISTED], by_id, prover, effort)
+        if not any(harm.get("shown") for harm in harms):
+            harms += exercise_suspects(request["suspects"], prover, effort)
 
     return {
         "harms": harms,
@@ -207,6 +209,37 @@ def exercise_plan(
         "errors": played.errors,
         "interference": list_interference(deduplicate(played.events), by_id),
     }
+
+
+def prove_harms(
+    seen: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: Effort
+) -> list[Event]:
+    """Show harm again that was seen; return all of it, each with its scenario (`calls`).
+
+    Each cause is shown once, and the first events besides; the rest, and what no program can make, is listed as it was
+    seen.
+
+    Args:
+        seen: the events, the gravest first.
+        by_id: the scenarios by their ids.
+        prover: runs programs.
+        effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
+    """
+    harms: list[Event] = []
+    proved_causes: set[str] = set()
+    for number, event in enumerate(seen):
+        scenario = by_id[event["scenario"]]
+        harm = {**event, "steered": False, "calls": scenario}
+        is_live = scenario["kind"] == "live"
+        cause = name_cause(event)
+        is_wanted = number < effort["proofs"] or cause not in proved_causes
+        if is_wanted and CLOCK.now() <= prover.deadline and not is_live:
+            harm |= show_again(event, scenario, prover, effort["times"])
+            if harm.get("shown"):
+                proved_causes.add(cause)
+        harms.append(harm)
+
+    return harms
 
 
 def play_until_harm(
@@ -229,11 +262,11 @@ def play_until_harm(
         What the first pass through the scenarios came to, and the harm that the last pass showed; empty where there was
         none.
     """
-    began = time.monotonic()
+    began = CLOCK.now()
     rounds = _PLAYED_ROUNDS
     first: PlayResult | None = None
     while True:
-        remaining_s = seconds - (time.monotonic() - began)
+        remaining_s = seconds - (CLOCK.now() - began)
         player = Player(plain, prelude, native, rounds=rounds, seconds=max(_LEAST_S, remaining_s))
         played = player.play(plan)
         player.close()
@@ -245,7 +278,7 @@ def play_until_harm(
             return first, seen
 
         # Another pass would take longer than this one.
-        if time.monotonic() - began > seconds / 2:
+        if CLOCK.now() - began > seconds / 2:
             return first, seen
         rounds *= _MORE_ROUNDS
 
@@ -294,7 +327,7 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
         once also `script`, `arms` (the same counts for variants, such as one thread alone), `output` and `signal`.
     """
     reproduces = make_predicate(what)
-    shown, ran, example = prover.count(scenario, reproduces, times)
+    scenario, shown, ran, example = prover.settle(scenario, reproduces, times)
     proof: dict[str, Any] = {"calls": scenario, "shown": shown, "ran": ran}
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
@@ -317,7 +350,7 @@ def exercise_suspects(suspects: Sequence[Scenario], prover: Prover, effort: Effo
     for scenario in suspects[: effort["proofs"]]:
         trial = {**scenario, "iterations": scenario["iterations"] * _MORE_ITERATIONS}
         for malloc in ("", "debug"):
-            if time.monotonic() > prover.deadline:
+            if CLOCK.now() > prover.deadline:
                 return harms
 
             harm = find_harm(trial, prover, malloc)

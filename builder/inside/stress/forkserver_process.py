@@ -6,7 +6,6 @@ What they say counts only from the process that was started (inside.supervise).
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..supervise.gil import GilState
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
 from ..supervise.records import RecordReader, Records, make_token
+from ..supervise.work_clock import CLOCK
 from . import reports
 from .endings import Ending, read_cpu_seconds
 from .interpreter import Interpreter
@@ -201,7 +201,7 @@ def watch(server: ForkServer, pid: int, interpreter: Interpreter) -> Ending:
         pid: the process's id.
         interpreter: what runs it.
     """
-    last_sizes, changed_at, cpu_at_change_s = (-1, -1), time.monotonic(), 0.0
+    last_sizes, changed_at, cpu_at_change_s = (-1, -1), CLOCK.now(), 0.0
     while True:
         status = server.wait(_POLL_S)
         if status is not None:
@@ -211,8 +211,8 @@ def watch(server: ForkServer, pid: int, interpreter: Interpreter) -> Ending:
         printed_bytes = server.printed_bytes if interpreter.race else 0
         sizes = (len(server.records.items), printed_bytes)
         if sizes != last_sizes:
-            last_sizes, changed_at, cpu_at_change_s = sizes, time.monotonic(), read_cpu_seconds(pid)
-        elapsed = time.monotonic() - changed_at
+            last_sizes, changed_at, cpu_at_change_s = sizes, CLOCK.now(), read_cpu_seconds(pid)
+        elapsed = CLOCK.now() - changed_at
         is_silent = elapsed > interpreter.patience_s
         is_flood = printed_bytes > reports.MOST_BYTES
         if is_silent or is_flood:

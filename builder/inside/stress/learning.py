@@ -3,7 +3,6 @@
 What learn.py says counts only from the process that was started (inside.supervise).
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..supervise.folders import open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
 from ..supervise.records import Records
+from ..supervise.work_clock import CLOCK
 from . import journal
 from .interpreter import Interpreter
 
@@ -40,18 +40,23 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
     """
     fatal: list[str] = []
     newest: dict[str, Any] | None = None
-    deadline = time.monotonic() + 2 * request["seconds"] + _LEARN_EXTRA_S
+    deadline = CLOCK.now() + 2 * request["seconds"] + _LEARN_EXTRA_S
     command = interpreter.program("learn")
 
-    while len(fatal) < _MOST_ENDS and time.monotonic() < deadline:
-        remaining_s = deadline - time.monotonic()
+    while len(fatal) < _MOST_ENDS and CLOCK.now() < deadline:
+        remaining_s = deadline - CLOCK.now()
         seconds = max(_LEARN_LEAST_S, min(request["seconds"], remaining_s))
-        attempt = {**request, "seconds": seconds, "never": fatal, "site": interpreter.site}
+        attempt = {
+            **request,
+            "seconds": CLOCK.stretch(seconds),
+            "never": fatal,
+            "site": interpreter.site,
+        }
         with open_folder(is_writable=False) as scratch:
             journal_file = scratch / "journal"
             journal_file.touch()
             journal_file.chmod(0o666)
-            records = _learn_once(interpreter, command, attempt, journal_file)
+            records = _learn_once(interpreter, command, attempt, journal_file, seconds)
             call = journal.read_last_call(journal_file)
 
         if records.items:
@@ -69,7 +74,11 @@ def learn(interpreter: Interpreter, request: dict[str, Any]) -> dict[str, Any] |
 
 
 def _learn_once(
-    interpreter: Interpreter, command: list[str], attempt: dict[str, Any], journal_file: Path
+    interpreter: Interpreter,
+    command: list[str],
+    attempt: dict[str, Any],
+    journal_file: Path,
+    seconds: float,
 ) -> Records:
     """Run learn.py once; return the newest of what it said.
 
@@ -78,6 +87,7 @@ def _learn_once(
         command: the command.
         attempt: what it is asked.
         journal_file: where it notes the call in progress.
+        seconds: how long it may take, beside coming to its end.
     """
     with (
         open_folder() as home,
@@ -92,7 +102,7 @@ def _learn_once(
         ) as process,
     ):
         # learn.py ends by itself when its time is up; one that does not is killed.
-        _watch_journal(process, journal_file, time.monotonic() + 2 * attempt["seconds"] + 5)
+        _watch_journal(process, journal_file, CLOCK.now() + 2 * seconds + 5)
         process.end()
 
     return process.records
@@ -107,13 +117,13 @@ def _watch_journal(process: PackageProcess, journal_file: Path, deadline: float)
     Args:
         process: a process of learn.py.
         journal_file: its journal, which names the call in progress.
-        deadline: when its time is up, by the monotonic clock.
+        deadline: when its time is up, by the clock of work.
     """
-    entry, begun_at = b"", time.monotonic()
+    entry, begun_at = b"", CLOCK.now()
     while not process.wait(_POLL_S):
         del process.records.items[:-1]  # each says all that the one before it did
 
-        now = time.monotonic()
+        now = CLOCK.now()
         new_entry = journal.read_entry(journal_file)
         if new_entry != entry:
             entry, begun_at = new_entry, now

@@ -144,6 +144,24 @@ class CallReader:
             makes=makes,
         )
 
+    def is_offered(self, call: LiveCall, *, by_package: bool) -> bool:
+        """Return whether users make a call like this themselves.
+
+        What has no public name is called by the package's own code, which may protect it by a lock. An object of such
+        a type may have been given to a user, who calls its methods.
+
+        Args:
+            call: the call.
+            by_package: whether the package's own code makes it.
+        """
+        if call.receiver is not None:
+            kinds = type(call.receiver).__mro__
+            return not by_package or any(id(kind) in self._public_names for kind in kinds)
+
+        is_type = isinstance(call.function, type)
+        is_function = id(call.function) in self._surface.functions
+        return id(call.function) in self._public_names or not (is_type or is_function)
+
     def is_in_native_code(self, frame: types.FrameType | None) -> bool:
         """Return whether a frame, or one above it, was called by native code of the package, or imports a module.
 

@@ -22,7 +22,6 @@ _BY_ITSELF = "by itself"
 _AT_MEMORY_LIMIT = "at the limit on memory"
 _AT_TIME_LIMIT = "at the limit on time"
 
-_TOOLS = "tools"  # the folder for what the tests need
 _MOST_NAMED = 30  # tests that are named in facts: a page or two
 _OUTPUT_BYTES = 4 << 20  # of what pytest prints, of the beginning and of the end
 _MOST_XML_BYTES = 64 << 20  # of pytest's own report: hundreds of thousands of tests
@@ -192,7 +191,9 @@ def race_tests(
         watched = runner.run_under_detector()
         seconds = round(time.monotonic() - began, 1)
 
-    races = _list_races(watched.reported, modules, scratch / _TOOLS, interpreter.unwatched)
+    races = _list_races(
+        watched.reported, modules, scratch / installing.TOOLS, interpreter.unwatched
+    )
     passed = len(watched.run.outcomes.passed)
     lost = watched.lost
     shows_own_race = any(race["owner"] == "package" for race in races)
@@ -439,7 +440,7 @@ def _prepare_runner(
     if exit_code != 0:
         return None, "the sdist cannot be unpacked"
 
-    tools = scratch / _TOOLS
+    tools = scratch / installing.TOOLS
     requirements = ["pytest", "pytest-run-parallel", *asked["requirements"]]
     if installing.install(installer, requirements, wheels, str(tools)):
         # One that cannot be installed must not keep out the others: each is installed by itself.

@@ -4,14 +4,14 @@ An end that the process did not announce is an event.
 """
 
 import re
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..supervise.gil import GilState
 from ..supervise.records import Records
-from . import causes, reports
+from ..supervise.work_clock import CLOCK
+from .causes import ReportJudge
 from .endings import Ending, count_memory_kills, describe_end
 from .events import Event
 from .forkserver_process import ForkServer, watch
@@ -75,11 +75,10 @@ class Player:
             seconds: most time for everything that is played.
         """
         self._interpreter = interpreter
-        self._modules = modules
         self._rounds = rounds
-        self._deadline = time.monotonic() + seconds
+        self._deadline = CLOCK.now() + seconds
         self._result = PlayResult()
-        self._names: NativeNames | None = None
+        self._judge = ReportJudge(modules, unwatched=interpreter.unwatched)
         self._memory_kills = count_memory_kills()
         self._server = ForkServer(interpreter, prelude)
         self._server.await_start()
@@ -102,10 +101,10 @@ class Player:
         for scenario in scenarios:
             groups.setdefault(scenario["process"], []).append(scenario)
 
-        began = time.monotonic()
+        began = CLOCK.now()
         waiting = len(scenarios)  # scenarios of this group and of those that come after it
         for number, group in enumerate(groups.values(), 1):
-            remaining_s = self._deadline - time.monotonic()
+            remaining_s = self._deadline - CLOCK.now()
             if remaining_s <= 0:
                 self._result.late += len(group)
                 continue
@@ -116,7 +115,7 @@ class Player:
             self._play_group(group, max(_GROUP_LEAST_S, 2 * equal_share_s))
             waiting -= len(group)
 
-            elapsed = time.monotonic() - began
+            elapsed = CLOCK.now() - began
             seen = len(self._result.events)
             print(f"{number} of {len(groups)} groups, {elapsed:.0f} s, {seen} events", flush=True)
 
@@ -132,7 +131,7 @@ class Player:
             seconds: most time for all of them.
         """
         self._rounds = rounds
-        self._deadline = time.monotonic() + seconds
+        self._deadline = CLOCK.now() + seconds
         self._result = PlayResult()
         return self.play(scenarios)
 
@@ -146,18 +145,13 @@ class Player:
         if not unnamed:
             return
 
-        if self._names is None:
-            self._names = NativeNames(self._server.list_functions())
-        names = self._names
-        is_own = reports.make_owner_test(self._modules)
-        unwatched = self._interpreter.unwatched
+        if self._judge.names is None:
+            self._judge.names = NativeNames(self._server.list_functions())
         for event in unnamed:
             if event["what"] == "race":
-                report = event.pop("parsed")
-                judged = causes.judge_report(report, self._modules, names, unwatched=unwatched)
-                event.update(judged)
+                event.update(self._judge.judge(event.pop("parsed")))
             else:
-                event["sides"] = causes.describe_crash(event["stack"], is_own, names)
+                event["sides"] = self._judge.describe_crash(event["stack"])
 
     def _play_group(self, group: list[Scenario], seconds: float) -> None:
         """Run the scenarios of one group in one process; where it ends early, run the remaining ones in a new process.
@@ -169,9 +163,9 @@ class Player:
             seconds: most time for all of them.
         """
         first, deaths = 0, 0
-        deadline = min(self._deadline, time.monotonic() + seconds)
+        deadline = min(self._deadline, CLOCK.now() + seconds)
         while first < len(group) and deaths < _MOST_DEATHS:
-            remaining_s = deadline - time.monotonic()
+            remaining_s = deadline - CLOCK.now()
             if remaining_s <= 0:
                 break
             reached, died = self._play_once(group, first, remaining_s)
@@ -197,9 +191,11 @@ class Player:
             "scenarios": self._adapt_scenarios(group),
             "first": first,
             "rounds": self._rounds,
-            "seconds": seconds,
+            "seconds": CLOCK.stretch(seconds),
             # One scenario may not take the time of all others.
-            "longest": min(self._interpreter.longest_s, max(_LONGEST_LEAST_S, seconds)),
+            "longest": CLOCK.stretch(
+                min(self._interpreter.longest_s, max(_LONGEST_LEAST_S, seconds))
+            ),
             "marks": self._interpreter.race,
         }
         pid = self._server.begin(request)
@@ -344,7 +340,7 @@ class Player:
             text: the part that was written during one scenario.
             scenario: the scenario's id.
         """
-        for report in reports.parse(text):
+        for report in self._judge.read(text):
             # What its functions are in Python is asked at the end, once for all.
             self._result.events.append({"what": "race", "scenario": scenario, "parsed": report})
 

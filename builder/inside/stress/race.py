@@ -20,6 +20,7 @@ Facts:
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
 - `own_tests`: what its own tests came to under the sanitizer;
+- `phases`: seconds by what was done;
 - `unwatched`: native code that the detector does not see, with the reason; `unwatched_dependencies`: names of other
   distributions of which the same is true; `interference`: what shows that the package ended or spoke for the processes
   that called it;
@@ -32,12 +33,13 @@ Facts:
 import itertools
 import json
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
+from ..supervise.programs import compile_programs
+from ..supervise.work_clock import CLOCK
 from . import (
     amplify,
     arms,
@@ -63,17 +65,15 @@ from .events import (
     rank_events,
 )
 from .interpreter import SANITIZER_PATIENCE_S, Interpreter
+from .phases import Phases
 from .player import Player, PlayResult
 from .proofs import prove_events
 from .reproducer import Prover
 from .scenarios import Scenario
 
-_SITE = "/tmp/site"
-_RACE_SITE = "/tmp/race-site"
-
 _PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
 _PROVED_ROUNDS = 12  # a program of few calls has time for more
-_ARMS_SHARE = 0.35
+_ARMS_SHARE = 0.5
 """Of the time that the plan has: for variants of the scenarios in which a race was seen. Not measured."""
 
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
@@ -97,6 +97,7 @@ class Search:
         amplified: what came of own tests and examples whose native calls threads made as well.
         by_id: all scenarios, those of own tests among them.
         events: what was seen, each once, with what its variants showed.
+        player: has played the plan, and can play more.
     """
 
     surface: dict[str, Any]
@@ -105,6 +106,7 @@ class Search:
     amplified: Amplified
     by_id: dict[str, Scenario]
     events: list[Event]
+    player: Player
 
     @property
     def races(self) -> list[Event]:
@@ -124,19 +126,23 @@ class Search:
 def main() -> None:
     """Check the race detector, install the distribution, look for races, and write the facts."""
     supervise()
+    compile_programs()
     request = json.loads(Path(sys.argv[1]).read_text())
     is_watched = request["race_wheel"] is not None
     threads = request["effort"]["threads"]
+    phases = Phases()
     facts: dict[str, Any] = {"preflight": None}
     if is_watched:
-        facts["preflight"] = canaries.check_canaries(request["race_python"], threads)
+        with phases.measure("checking the detector"):
+            facts["preflight"] = canaries.check_canaries(request["race_python"], threads)
 
-    facts["install"] = install_both(request)
+    with phases.measure("installing"):
+        facts["install"] = install_both(request)
     if facts["install"] is None and is_watched:
-        facts |= hunt_races(request, _SITE, _RACE_SITE)
+        facts |= hunt_races(request, installing.SITE, installing.RACE_SITE, phases)
     elif facts["install"] is None:
-        facts |= learn_alone(request, _SITE)
-    write_answer(sys.argv[2], facts)
+        facts |= learn_alone(request, installing.SITE, phases)
+    write_answer(sys.argv[2], {**facts, "phases": phases.describe()})
 
 
 def install_both(request: dict[str, Any]) -> str | None:
@@ -149,20 +155,25 @@ def install_both(request: dict[str, Any]) -> str | None:
     """
     python = request["python"]
     requirements = installing.list_requirements(request)
-    failure = installing.install(python, requirements, request["wheels"], _SITE)
+    failure = installing.install(python, requirements, request["wheels"], installing.SITE)
     if failure is not None or request["race_wheel"] is None:
         return failure
 
-    return installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
+    return installing.install_beside(
+        installing.SITE, request["race_wheel"], python, installing.RACE_SITE
+    )
 
 
-def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, Any]:
+def hunt_races(
+    request: dict[str, Any], site: str, race_site: str, phases: Phases
+) -> dict[str, Any]:
     """Learn how to call the distribution, let threads do so, and show the races and harms again that were seen.
 
     Args:
         request: what this program was asked.
         site: where the distribution is installed as it is.
         race_site: where it is installed with the sanitizer.
+        phases: measures how long each takes.
 
     Returns:
         `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
@@ -179,12 +190,12 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
     dependencies = instrumentation.find_unwatched_dependencies(request["name"], race_site)
     race, native = open_sanitizer(request, race_site, native, dependencies)
 
-    search = play_all(request, plain, race, names, native)
+    search = play_all(request, plain, race, names, native, phases)
     if search is None:
         return {"surface": None}
 
     # The time for proofs begins here: own tests, which may take longer than the plan, leave some of it or none.
-    deadline = time.monotonic() + effort["race_s"]
+    deadline = CLOCK.now() + effort["race_s"]
     prover = Prover(
         race,
         search.surface["prelude"],
@@ -192,8 +203,13 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         rounds=_PROVED_ROUNDS,
         deadline=deadline,
         companions=installing.list_companions(request, site),
+        player=search.player,
     )
-    tests, races_of_tests = race_own_tests(request, race, native, search.list_race_places())
+    with phases.measure("own tests"):
+        tests, races_of_tests = race_own_tests(request, race, native, search.list_race_places())
+    with phases.measure("proving"):
+        proved = prove_all(search, races_of_tests, prover, effort)
+    search.player.close()
 
     return {
         "surface": coverage.describe_surface(search.surface),
@@ -207,7 +223,7 @@ def hunt_races(request: dict[str, Any], site: str, race_site: str) -> dict[str, 
         "amplified": search.amplified.describe(),
         "errors": search.played.errors,
         "own_tests": tests,
-        **prove_all(search, races_of_tests, prover, effort),
+        **proved,
     }
 
 
@@ -242,6 +258,7 @@ def play_all(
     race: Interpreter,
     names: list[str],
     native: set[str],
+    phases: Phases,
 ) -> Search | None:
     """Learn how to call the distribution, let threads do so, and try with less shared what raced.
 
@@ -251,6 +268,7 @@ def play_all(
         race: the one with it.
         names: import names of the distribution's modules.
         native: file names of its native code.
+        phases: measures how long each takes.
 
     Returns:
         What was done and seen; None where nothing was learnt.
@@ -258,24 +276,28 @@ def play_all(
     effort: Effort = request["effort"]
     folder = unpacking.unpack_sealed(request["sdist"])
     with amplify.open_stage(request, folder) as stage:
-        recorded = run_own_code(request, stage, plain, names, native, forks=False)
-        surface = learn_surface(plain, names, request, folder, recorded)
+        with phases.measure("recording own code"):
+            recorded = run_own_code(request, stage, plain, names, native, forks=False)
+        with phases.measure("learning"):
+            surface = learn_surface(plain, names, request, folder, recorded)
         if surface is None:
             return None
 
         plan = plan_scenarios(surface, request)
-        player = Player(
-            race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
-        )
-        played = player.play(plan)
+        with phases.measure("playing"):
+            player = Player(
+                race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
+            )
+            played = player.play(plan)
         amplified = Amplified()
         if recorded.calls:  # there is something to make by threads as well
-            amplified = run_own_code(request, stage, race, names, native, forks=True)
+            with phases.measure("amplifying own code"):
+                amplified = run_own_code(request, stage, race, names, native, forks=True)
 
     by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
     seen = [*played.events, *amplified.events]
-    measured = arms.measure_arms(player, seen, by_id, _ARMS_SHARE * effort["race_s"])
-    player.close()
+    with phases.measure("sharing less"):
+        measured = arms.measure_arms(player, seen, by_id, _ARMS_SHARE * effort["race_s"])
 
     events = [measured.describe(event) for event in deduplicate([*seen, *measured.more_races])]
     for event in events:
@@ -288,6 +310,7 @@ def play_all(
         amplified=amplified,
         by_id=by_id,
         events=events,
+        player=player,
     )
 
 
@@ -333,12 +356,13 @@ def prove_all(
     }
 
 
-def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
+def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str, Any]:
     """Learn how to call a distribution of which there is nothing that the sanitizer could watch; play nothing.
 
     Args:
         request: what this program was asked.
         site: where the distribution is installed.
+        phases: measures how long each takes.
 
     Returns:
         What `hunt_races` does where nothing was played; only `surface`, None, where nothing was learnt.
@@ -346,9 +370,10 @@ def learn_alone(request: dict[str, Any], site: str) -> dict[str, Any]:
     names, native = installing.find_modules(request["name"], site)
     plain = Interpreter(request["python"], site)
     folder = unpacking.unpack_sealed(request["sdist"])
-    with amplify.open_stage(request, folder) as stage:
+    with amplify.open_stage(request, folder) as stage, phases.measure("recording own code"):
         recorded = run_own_code(request, stage, plain, names, native, forks=False)
-    surface = learn_surface(plain, names, request, folder, recorded)
+    with phases.measure("learning"):
+        surface = learn_surface(plain, names, request, folder, recorded)
     if surface is None:
         return {"surface": None}
 

@@ -3,6 +3,7 @@
 import io
 import math
 import types
+from collections import deque
 from collections.abc import Container, Mapping
 
 from . import values
@@ -16,6 +17,7 @@ _DEEPEST = 4  # containers in containers
 _MOST_STEPS = 12  # calls that bring an object to its state
 _MOST_LISTS = 6  # argument lists of one callable: all of them are tried while learning
 _MOST_MAKES = 3  # expressions for objects of one type
+_MOST_PENDING = 8  # objects of one type that were made and not met since
 _MOST_OBJECTS = 5000  # objects whose calls are remembered
 
 _STAND_IN = "values.Anything()"
@@ -41,7 +43,7 @@ class Recorder:
         """
         self._known = known
         self._own_types = own_types
-        self._pending: dict[type, str | None] = {}
+        self._pending: dict[type, deque[str | None]] = {}
         self._last_call: str | None = None
         self._origins: dict[int, str] = {}
         self._steps: dict[int, list[str]] = {}
@@ -52,7 +54,8 @@ class Recorder:
         """Keep a call that is about to be made, as far as expressions can say it."""
         written = self.write_arguments(call)
         if call.makes is not None:
-            self._pending[call.makes] = None if written is None else call.text.format(written)
+            waiting = self._pending.setdefault(call.makes, deque(maxlen=_MOST_PENDING))
+            waiting.append(None if written is None else call.text.format(written))
         if written is not None:
             self._keep_arguments(call, written)
         if call.receiver is None:
@@ -75,6 +78,11 @@ class Recorder:
         if text not in steps[-1:]:
             steps.append(text)
         self._keep_make(type(call.receiver), id(call.receiver))
+
+    def forget_waiting(self) -> None:
+        """Forget what was made and not met since: another test begins."""
+        self._pending.clear()
+        self._last_call = None
 
     def _write_result(self, call: LiveCall, written: str | None) -> str | None:
         """Return an expression for what a call on an object gives; None where there is none."""
@@ -192,12 +200,19 @@ class Recorder:
         return f"io.{type(value).__name__}({content!r})" if len(content) <= _LONGEST_VALUE else None
 
     def _claim(self, value: object) -> None:
-        """Note how an object was made that is met for the first time: by the newest call of its type, or the last."""
+        """Note how an object was made that is met for the first time.
+
+        That is by the first call of its type of which no object was met yet: `left, right = Account(100), Account()`
+        are used in this order, if both are used. Else what was called last may have given it.
+        """
         is_known = id(value) in self._origins or id(value) in self._steps
-        origin = self._pending.pop(type(value), None)
+        if is_known:
+            return
+        waiting = self._pending.get(type(value))
+        origin = waiting.popleft() if waiting else None
         if origin is None and id(type(value)) in self._own_types:
-            origin = self._last_call  # what was called last may have given it
-        if is_known or origin is None:
+            origin = self._last_call
+        if origin is None:
             return
 
         if len(self._steps) > _MOST_OBJECTS:

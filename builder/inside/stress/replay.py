@@ -22,8 +22,6 @@ from .script_run import run_script
 
 _PATIENCE_S = 60.0  # of one run; the farm gives the container 70 s for each
 _KEPT_OUTPUT = 6000  # characters, the last ones
-_SITE = "/tmp/site"
-_RACE_SITE = "/tmp/race-site"
 
 
 def main() -> None:
@@ -46,11 +44,13 @@ def install(request: dict[str, Any]) -> tuple[str, str | None]:
     """
     python = request["plain_python"]
     requirements = installing.list_requirements(request)
-    failure = installing.install(python, requirements, request["wheels"], _SITE)
+    failure = installing.install(python, requirements, request["wheels"], installing.SITE)
     if failure is not None or not request["race_wheel"]:
-        return _SITE, failure
+        return installing.SITE, failure
 
-    return _RACE_SITE, installing.install_beside(_SITE, request["race_wheel"], python, _RACE_SITE)
+    return installing.RACE_SITE, installing.install_beside(
+        installing.SITE, request["race_wheel"], python, installing.RACE_SITE
+    )
 
 
 def run_all(request: dict[str, Any], site: str) -> list[dict[str, Any]]:

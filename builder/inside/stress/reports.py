@@ -12,6 +12,11 @@ _RULE = "=================="
 _HEADER = re.compile(r"^WARNING: ThreadSanitizer: (.+?) \(pid=\d+\)")
 _HEADER_LINES = 3  # the header is among the first lines of its block
 
+_OF_ONE_RUN = re.compile(
+    r"\(pid=\d+\)|\(tid=\d+[^)]*\)| at 0x[0-9a-f]+| by (?:main )?thread.*$", re.MULTILINE
+)
+"""What differs between two reports of one race: processes, threads, addresses of memory."""
+
 # `_read_stacks` shows an example of these lines.
 _MEMORY_ACCESS = re.compile(
     r"^  (?:Previous )?(?:atomic )?(?:read|write) of size \d+", re.IGNORECASE
@@ -139,22 +144,41 @@ def separate(text: str) -> tuple[str, str]:
     return "".join(blocks), "\n".join(filter(None, others))
 
 
-def parse(text: str) -> Iterator[Report]:
+def parse(text: str, known: dict[str, Report] | None = None) -> Iterator[Report]:
     """Give every report in what a sanitizer wrote; text between reports is skipped.
 
     `WARNING: ThreadSanitizer: data race (pid=7)` and the stacks below it -> a report of the kind `data race`.
+
+    Args:
+        text: what it wrote.
+        known: earlier reports by what they say beside processes, threads and addresses, added to here: of two that say
+            the same, the first is given both times. Forked processes report one race many times.
     """
+    known = {} if known is None else known
     for block in text.split(_RULE):
-        lines = block.strip("\n").splitlines()
-        for line in lines[:_HEADER_LINES]:
-            if header := _HEADER.match(line):
-                yield {
-                    "kind": header[1],
-                    "stacks": _read_stacks(lines),
-                    "allocation": _read_allocation(lines),
-                    "text": block.strip(),
-                }
-                break
+        said = _OF_ONE_RUN.sub("", block)
+        report = known.get(said)
+        if report is None:
+            report = _read_report(block)
+            if report is None:
+                continue
+            known[said] = report
+        yield report
+
+
+def _read_report(block: str) -> Report | None:
+    """Return the report that a block of text is; None where it is none."""
+    lines = block.strip("\n").splitlines()
+    for line in lines[:_HEADER_LINES]:
+        if header := _HEADER.match(line):
+            return {
+                "kind": header[1],
+                "stacks": _read_stacks(lines),
+                "allocation": _read_allocation(lines),
+                "text": block.strip(),
+            }
+
+    return None
 
 
 def _read_stacks(lines: list[str]) -> list[Stack]:

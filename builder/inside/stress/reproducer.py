@@ -2,17 +2,21 @@
 
 import itertools
 import re
-import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..supervise.work_clock import CLOCK
 from . import script, short_script
 from .arms import Arms, make_arms
 from .interpreter import Interpreter
+from .player import Player
+from .reports import Location
 from .scenarios import Scenario
 from .script_run import Run, run_script
 
 _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter's whole patience
+
+_MORE_ROUNDS = (4,)  # times as many, where not every run of a program shows what was seen
 
 _SHORT_RUNS = 2  # of the program for people: it is told how often it showed the fault
 _MOST_NAMED = 2  # calls of one function that are tried by themselves
@@ -25,6 +29,22 @@ Predicate = Callable[[Run], bool]
 """Returns whether a run showed again what was seen once, such as a crash or a certain race."""
 
 
+class Counted(NamedTuple):
+    """How often a scenario's program showed what was seen.
+
+    Attributes:
+        scenario: the scenario.
+        shown: how many runs showed it.
+        ran: how many runs there were.
+        example: the last run that showed it; None where none did.
+    """
+
+    scenario: Scenario
+    shown: int
+    ran: int
+    example: Run | None
+
+
 class Prover:
     """Runs scenarios as small programs, and counts how often these show what was seen.
 
@@ -33,8 +53,10 @@ class Prover:
         prelude: modules of the package.
         modules: file names of its extension modules.
         rounds: how many rounds a program does.
-        deadline: end of all proving, by the monotonic clock.
+        deadline: end of all proving, by the clock of work.
         companions: modules of other packages, which are imported before those of the package.
+        player: plays what is tried only to find a smaller scenario, in processes that are forked, which takes less than
+            starting each anew; None to start them.
     """
 
     def __init__(
@@ -46,6 +68,7 @@ class Prover:
         rounds: int,
         deadline: float,
         companions: Sequence[str] = (),
+        player: Player | None = None,
     ) -> None:
         self.interpreter = interpreter
         self.prelude = prelude
@@ -53,6 +76,7 @@ class Prover:
         self.rounds = rounds
         self.deadline = deadline
         self.companions = companions
+        self.player = player
 
     def render_script(self, scenario: Scenario, title: str) -> str:
         """Return the source of a program that runs a scenario.
@@ -66,7 +90,7 @@ class Prover:
             self.prelude,
             title=title,
             name="replay.py",
-            rounds=self.rounds,
+            rounds=self._count_rounds(scenario),
             race=self.interpreter.race,
             companions=self.companions,
         )
@@ -83,7 +107,11 @@ class Prover:
             `short` (the program) and `short_shown` (how often it showed that, and how often it ran).
         """
         text = short_script.render(
-            scenario, self.prelude, title=title, rounds=self.rounds, race=self.interpreter.race
+            scenario,
+            self.prelude,
+            title=title,
+            rounds=self._count_rounds(scenario),
+            race=self.interpreter.race,
         )
         if not text or self._is_late():
             return {}
@@ -104,7 +132,7 @@ class Prover:
 
     def count(
         self, scenario: Scenario, reproduces: Predicate, times: int, **environment: str
-    ) -> tuple[int, int, Run | None]:
+    ) -> Counted:
         """Run a scenario's program several times; fewer, but at least once, where the time is up.
 
         Args:
@@ -112,9 +140,6 @@ class Prover:
             reproduces: tells whether a run showed again what was seen.
             times: how often to run the program.
             environment: further environment variables.
-
-        Returns:
-            How many runs reproduced it, how many there were, and the last that did (None where none did).
         """
         shown, ran, example = 0, 0, None
         for _ in range(times):
@@ -126,7 +151,32 @@ class Prover:
                 shown += 1
                 example = run
 
-        return shown, ran, example
+        return Counted(scenario, shown, ran, example)
+
+    def settle(self, scenario: Scenario, reproduces: Predicate, times: int) -> Counted:
+        """Find out with how many rounds a scenario's program shows nearly each time what was seen.
+
+        What is rare in few rounds is not in many. Of the numbers that are tried, the one that shows it most often is
+        taken.
+
+        Args:
+            scenario: the scenario.
+            reproduces: tells whether a run showed again what was seen.
+            times: how often to run the program.
+
+        Returns:
+            What `count` does, of the scenario with that number of rounds.
+        """
+        best = self.count(scenario, reproduces, times)
+        for factor in _MORE_ROUNDS:
+            if best.shown == best.ran or self._is_late():
+                break
+            trial = {**scenario, "rounds": factor * self._count_rounds(scenario)}
+            counted = self.count(trial, reproduces, times)
+            if counted.shown * best.ran > best.shown * counted.ran:
+                best = counted
+
+        return best
 
     def shrink(
         self, scenario: Scenario, reproduces: Predicate, functions: Sequence[str] = ()
@@ -159,7 +209,7 @@ class Prover:
 
                 attempts += 1
                 trial = {**smallest, "rows": rows}
-                if reproduces(self.run(trial)):
+                if reproduces(self._try(trial)):
                     smallest = trial
                     is_shrinking = True
                     break  # go on with smaller versions of this one
@@ -201,11 +251,31 @@ class Prover:
         self, scenario: Scenario, reproduces: Predicate, times: int, **environment: str
     ) -> list[int]:
         """Return how many runs of a scenario's program reproduced what was seen, and how many there were."""
-        shown, ran, _ = self.count(scenario, reproduces, times, **environment)
-        return [shown, ran]
+        counted = self.count(scenario, reproduces, times, **environment)
+        return [counted.shown, counted.ran]
+
+    def _count_rounds(self, scenario: Scenario) -> int:
+        """Return how many rounds the program of a scenario makes."""
+        return scenario.get("rounds") or self.rounds
+
+    def _try(self, scenario: Scenario) -> Run:
+        """Run a scenario once, as cheaply as possible."""
+        if self.player is None:
+            return self.run(scenario)
+
+        played = self.player.play_more(
+            [scenario], rounds=self._count_rounds(scenario), seconds=self.interpreter.patience_s
+        )
+        races: dict[tuple[str, ...], list[Location]] = {}
+        for event in played.events:
+            if event["what"] == "race" and event["owner"] == "package":
+                races[tuple(event["places"])] = event["locations"]
+        what = {event["what"] for event in played.events if event["what"] != "race"}
+
+        return Run(frozenset({*what, "race"} if races else what), races, output="")
 
     def _is_late(self) -> bool:
-        return time.monotonic() > self.deadline
+        return CLOCK.now() > self.deadline
 
 
 def suggest_rows(rows: list[list[Any]], functions: Sequence[str]) -> list[list[list[Any]]]:

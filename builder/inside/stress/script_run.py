@@ -8,6 +8,7 @@ from ..supervise.accounts import name_user, take_account
 from ..supervise.folders import make_folder, open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
+from ..supervise.work_clock import CLOCK
 from . import causes, memory, reports
 from .endings import name_fatal_signal
 from .interpreter import Interpreter
@@ -62,7 +63,7 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
             errors=errors if interpreter.race else None,
             prepare=None if interpreter.race else memory.limit_address_space,
         ) as process:
-            timed_out = not process.wait(interpreter.patience_s)
+            timed_out = not process.wait(CLOCK.stretch(interpreter.patience_s))
             if timed_out and not interpreter.race:
                 # The fault handler then shows where all threads stand.
                 process.send_signal(signal.SIGABRT)

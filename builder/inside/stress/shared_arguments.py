@@ -50,14 +50,28 @@ def plan_shared_arguments(
                 argument=operation["argument"],
                 sharing="argument",
             )
-            if others:
+            asking = _ask_after_each(operation, others)
+            if asking:
                 yield make_scenario(
                     "kept",
                     process,
-                    [[operation, *others[:_MOST_ASKED]], changes],
+                    [asking, changes],
                     make=subject["make"],
                     argument=operation["argument"],
                 )
+
+
+def _ask_after_each(operation: Operation, others: Sequence[Operation]) -> list[Operation]:
+    """Return calls that pass on an argument, and after each one that asks what the subject may have kept of it.
+
+    Another call of the same method would have it keep something else. Empty where there is nothing to ask.
+    """
+    asking: list[Operation] = []
+    for other in others:
+        if other["native"] != operation["native"]:
+            asking += [operation, other]
+
+    return asking[: 2 * _MOST_ASKED]
 
 
 def _list_changes(operation: Operation) -> list[Operation]:

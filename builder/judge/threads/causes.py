@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder.judge.levels import join_faults
+from builder.verdicts.levels import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +23,9 @@ _GRAVITY: tuple[FindingCode, ...] = ("WF601", "WF603", "WF604", "WF605", "WF615"
 none of them: what threads wait for is no memory that they race for."""
 
 _RACES: frozenset[FindingCode] = frozenset({"WF604", "WF605"})
+
+_UNEXPLAINED: frozenset[FindingCode] = frozenset({"WF615", "WF621"})
+"""Codes of what may come of memory that threads have damaged before."""
 
 _COUNTED: dict[FindingCode, tuple[str, str]] = {
     "WF601": ("crash", "crashes"),
@@ -52,6 +56,43 @@ def fold_causes(findings: Iterable[Finding]) -> list[Finding]:
         groups.append([*(member for group in alike for member in group), finding])
 
     return [*(_join(group) for group in groups), *others]
+
+
+def explain_failures(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings, of which those that a fault explains force no verdict beside that.
+
+    Threads that damage an object which they share may do it anywhere and at any time: a failure that was seen once, or
+    a process that ended early, tells nothing more where they shared one as well. It is another matter where they
+    shared none.
+
+    Args:
+        findings: about threads.
+    """
+    is_explained = any(_is_harm_by_sharing(finding) for finding in findings)
+    if not is_explained:
+        return list(findings)
+
+    explained: list[Finding] = []
+    for finding in findings:
+        if finding.code in _UNEXPLAINED and finding.shares and not finding.advisory:
+            detail = f"{finding.detail}; the fault of shared objects that was shown explains it"
+            explained.append(replace(finding, advisory=True, detail=detail))
+        else:
+            explained.append(finding)
+
+    return explained
+
+
+def _is_harm_by_sharing(finding: Finding) -> bool:
+    """Return whether a finding is about harm that was shown again, and that threads do to what they share."""
+    fault = finding.threads
+    is_shown = bool(finding.script) and not finding.advisory
+    return (
+        is_shown
+        and fault is not None
+        and fault.consequence.is_harm
+        and fault.level is Level.DISTINCT
+    )
 
 
 def _has_same_cause(finding: Finding, group: Sequence[Finding]) -> bool:

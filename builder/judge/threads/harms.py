@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.evidence.race import Variants
 from builder.judge.findings import Finding
-from builder.judge.levels import assess_fault, was_shown
+from builder.judge.levels import assess_fault, shares_anything, was_shown
 from builder.judge.threads.sentences import (
     clean_call,
     count_shown,
@@ -61,6 +61,7 @@ def judge_harms(harms: Iterable[Harm], log: str, *, race: bool = False) -> Itera
                 log=log,
                 cause=harm.cause,
                 functions=_list_harm_functions(harm),
+                shares=shares_anything(harm.calls),
             )
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from builder.evidence.race import NO_SDIST
 from builder.judge.findings import Finding
-from builder.judge.levels import join_faults
-from builder.judge.threads.causes import fold_causes
+from builder.judge.levels import join_faults, shares_anything
+from builder.judge.threads.causes import explain_failures, fold_causes
 from builder.judge.threads.coverage import describe_preflight, is_proven, judge_coverage
 from builder.judge.threads.harms import judge_harms, judge_watched_harm
 from builder.judge.threads.races import judge_advisories, judge_races
@@ -46,7 +46,8 @@ def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
             kept = replace(kept, threads=join_faults(faults))
         chosen[key] = kept
 
-    worst_first = sorted(chosen.values(), key=lambda finding: finding.verdict_rank, reverse=True)
+    explained = explain_failures(list(chosen.values()))
+    worst_first = sorted(explained, key=lambda finding: finding.verdict_rank, reverse=True)
     yield from limit(worst_first)
 
 
@@ -188,7 +189,8 @@ def _judge_interference(interference: Iterable[Interference], log: str) -> Itera
         where = ", ".join(event.calls.natives[:_MAX_NATIVES]) or calls
         if event.what == "end":
             detail = f"the process {event.detail} when threads make {calls}"
-            yield Finding(code="WF621", detail=detail, where=where, log=log)
+            shares = shares_anything(event.calls)
+            yield Finding(code="WF621", detail=detail, where=where, log=log, shares=shares)
         elif event.what == "lost":
             detail = f"reports of the race detector did not arrive when threads make {calls}"
             yield Finding(code="WF622", detail=detail, where=where, log=log)

@@ -24,6 +24,7 @@ from builder.evidence.load import LoadAnswers
 from builder.evidence.race import OwnTestsRace, RaceAnswer
 from builder.evidence.speed import SpeedAnswer
 from builder.inside.stress import canaries, exercise, installing, learning, race, speed
+from builder.inside.stress.phases import Phases
 
 REPORT = """\
 ==================
@@ -235,7 +236,7 @@ import os, sys
 def main(arguments, plugins=()):
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.path += {sys.path!r}
-    sys.path.remove(next(path for path in sys.path if path.endswith("/tools")))
+    sys.path.remove(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     del sys.modules["pytest"]
     import pytest
     own = ("--parallel-threads", "--iterations")
@@ -279,8 +280,15 @@ def test_exercise_answers_as_described(site: Path, tests: dict[str, Any]):
         "python": sys.executable, "name": "foo", "surface": SURFACE, "plan": PLAN, "suspects": [PLAN[1]], "effort": EFFORT,
         "sdist": None, "kit": None, "tests": tests, "wheels": str(Path(tests["sdist"]).parent / "wheels"),
     }  # fmt: skip
+    phases = Phases()
     answer = ExerciseAnswer.check(
-        as_json({"install": None, **exercise.look_for_harm(request, str(site))})
+        as_json(
+            {
+                "install": None,
+                **exercise.look_for_harm(request, str(site), phases),
+                "phases": phases.describe(),
+            }
+        )
     )
 
     assert answer.model_fields_set == set(ExerciseAnswer.model_fields)
@@ -299,8 +307,15 @@ def test_where_a_race_was_seen_harm_is_described_too(site: Path):
         "python": sys.executable, "name": "foo", "surface": SURFACE, "plan": PLAN[:1], "suspects": [PLAN[1]],
         "effort": EFFORT, "sdist": None, "kit": None, "tests": None, "wheels": "",
     }  # fmt: skip
+    phases = Phases()
     answer = ExerciseAnswer.check(
-        as_json({"install": None, **exercise.look_for_harm(request, str(site))})
+        as_json(
+            {
+                "install": None,
+                **exercise.look_for_harm(request, str(site), phases),
+                "phases": phases.describe(),
+            }
+        )
     )
 
     assert [harm.steered for harm in answer.harms] == [True]
@@ -319,9 +334,12 @@ def test_race_answers_as_described(
         "python": sys.executable, "race_python": str(race_python), "name": "foo", "sdist": None, "recipes": [], "seed": 1,
         "signs": [], "effort": EFFORT, "tests": tests, "wheels": str(tmp_path / "wheels"),
     }  # fmt: skip
-    hunted = race.hunt_races(request, str(site), str(site))
+    phases = Phases()
+    hunted = race.hunt_races(request, str(site), str(site), phases)
     flight = canaries.check_canaries(sys.executable, 2)
-    answer = RaceAnswer.check(as_json({"preflight": flight, "install": None, **hunted}))
+    answer = RaceAnswer.check(
+        as_json({"preflight": flight, "install": None, **hunted, "phases": phases.describe()})
+    )
     incomplete = {"racy_seen": True, "clean_silent": True}
     forgetful = as_json({"preflight": incomplete, "install": None, **hunted})
     with pytest.raises(MalformedFactsError, match="expected freed_seen beside the preflight"):
@@ -353,7 +371,7 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
     monkeypatch.setattr(race, "plan_scenarios", lambda *_: [scenario])
     monkeypatch.setattr(speed, "choose_calls", lambda _: [])
     monkeypatch.setattr(installing, "install", lambda *_: None)
-    monkeypatch.setattr(race, "_SITE", str(site))
+    monkeypatch.setattr(installing, "SITE", str(site))
     monkeypatch.setattr(race, "supervise", lambda: None)
     request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "amplify_s": 1.0}}  # fmt: skip
     (tmp_path / "request.json").write_text(json.dumps(request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from builder.inside.stress import amplified_tests, amplify, live_trial, reached, values
 from builder.inside.stress.amplifier import Planner
 from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.live_calls import LiveCall
+from builder.inside.stress.live_calls import CallReader, LiveCall
 from builder.inside.stress.recording import Recorder
 from builder.inside.supervise.records import Records
 
@@ -138,6 +139,22 @@ def test_an_object_is_written_as_what_made_it_and_what_was_done_with_it():
     assert recorder.write([parser]) == f"[{expected}]"
 
 
+def test_of_several_objects_each_has_the_arguments_that_made_it():
+    recorder = Recorder({})
+    left, right, other = Parser(4), Parser(5), Parser(6)
+    recorder.note(making(4))
+    recorder.note(making(5))
+    assert [recorder.make_text(left), recorder.make_text(right)] == [
+        "pkg.Parser(4)",
+        "pkg.Parser(5)",
+    ]
+
+    recorder.note(making(7))
+    recorder.forget_waiting()
+    recorder.note(making(6))
+    assert recorder.make_text(other) == "pkg.Parser(6)"
+
+
 def test_what_no_expression_can_make_is_shown_for_people_alone():
     recorder = Recorder({}, {id(Parser)})
     recorder.note(making(object()))
@@ -206,6 +223,36 @@ def test_a_trial_makes_the_call_against_itself_and_against_others():
     ]
     assert trial.kind == "method"
     assert not trial.is_expressible
+
+
+class Hidden(Parser):
+    """Stands in for a native type without a public name."""
+
+
+def split(data: bytes) -> list[bytes]:
+    """Stand in for a native function without a public name."""
+    return [data]
+
+
+def call_of(function: Any, receiver: object = None) -> LiveCall:
+    return making(1)._replace(function=function, receiver=receiver, makes=None)
+
+
+def test_what_only_the_package_calls_is_not_called_by_threads_past_its_locks():
+    surface: Any = SimpleNamespace(
+        natives=[],
+        functions={id(split): "pkg._core.split"},
+        list_public=lambda: [("pkg.Parser", Parser)],
+    )
+    reader = CallReader(surface)
+
+    public, hidden = call_of(Parser.feed, Parser(1)), call_of(Hidden.feed, object())
+    assert reader.is_offered(public, by_package=True)
+    assert reader.is_offered(hidden, by_package=False)
+    assert not reader.is_offered(hidden, by_package=True)
+    assert not reader.is_offered(call_of(split), by_package=False)
+    assert reader.is_offered(call_of(Parser), by_package=True)
+    assert not reader.is_offered(call_of(Hidden), by_package=False)
 
 
 def test_a_new_object_does_what_the_tests_do_with_others():

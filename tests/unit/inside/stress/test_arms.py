@@ -89,8 +89,30 @@ def test_of_all_scenarios_with_a_race_the_one_that_shares_least_stands_for_it():
     by_id = {item["id"]: item for item in known}
     seen = [race("f", name) for name in ("mixed-1", "pair-2", "private-3", "function-4")]
     for number, name in enumerate(by_id, 1):
-        chosen = arms.choose_scenarios(seen[:number], by_id)
-        assert chosen == {("race", "f"): by_id[name]}
+        (fault,) = arms.list_faults(seen[:number], by_id)
+        assert fault.scenario == by_id[name]
+
+
+def test_races_with_one_cause_are_one_fault_and_freed_memory_comes_first():
+    known = [scenario("mixed-1", rows=[[["s.a()", None], ["s.b()", None]]]), scenario("pair-2")]
+    by_id = {item["id"]: item for item in known}
+    side = {"kind": "call", "owner": "", "access": "write", "place": "", "builtin": ""}
+    one = {**race("f", "mixed-1"), "sides": [{**side, "function": "pkg.put"}] * 2}
+    other = {**race("g", "pair-2"), "sides": [{**side, "function": "pkg.put"}] * 2}
+    freed = {**race("h", "mixed-1"), "freed": True}
+
+    first, second = arms.list_faults([one, other, freed], by_id)
+    assert first.is_freed
+    assert first.places == {("race", "h")}
+    assert second.places == {("race", "f"), ("race", "g")}
+    assert second.scenario == by_id["pair-2"]
+
+    seen = [race("g", "pair-2/shared/0")]
+    assert arms.count_arms(second, seen, ["pair-2/shared/0"]) == {"shared": [1, 1]}
+
+
+def fault_of(place: str, whole: dict[str, Any]) -> arms.Fault:
+    return arms.Fault(places=frozenset({("race", place)}), scenario=whole, is_freed=False)
 
 
 def test_runs_of_variants_are_counted_for_each_race():
@@ -107,11 +129,11 @@ def test_runs_of_variants_are_counted_for_each_race():
         race("g", "pair-1/private/0"),
     ]
     ended = [trial["id"] for trial in trials[:4]]
-    assert arms.count_arms(("race", "f"), whole, seen, ended) == {
+    assert arms.count_arms(fault_of("f", whole), seen, ended) == {
         "shared": [2, 2],
         "private": [0, 2],
     }
-    assert arms.count_arms(("race", "g"), whole, seen, ended) == {
+    assert arms.count_arms(fault_of("g", whole), seen, ended) == {
         "shared": [0, 2],
         "private": [1, 2],
     }

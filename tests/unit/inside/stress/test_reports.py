@@ -349,3 +349,18 @@ def test_code_that_is_not_watched_may_have_locks_that_are_not_seen(
         owner = reports.attribute(report, MODULES, unwatched=files)["owner"]
         assert owner == ("unwatched" if unwatched else "package")
         assert reports.attribute(report, MODULES)["owner"] == "package"
+
+
+def test_reports_of_forked_processes_that_say_the_same_are_read_once():
+    one = race((BUMP, CALL, EVAL), (PEEK, CALL))
+    again = one.replace("(pid=", "(pid=1").replace("0x7", "0x9").replace("thread T", "thread T1")
+    other = race((BUMP, CALL), (PEEK, CALL))
+    known: dict[str, reports.Report] = {}
+
+    (first,) = reports.parse(one, known)
+    (second,) = reports.parse(again, known)
+    (third,) = reports.parse(other, known)
+
+    assert again != one
+    assert second is first
+    assert third is not first

@@ -1,16 +1,17 @@
 """Making a program smaller, and finding out what it needs, with runs that are made up."""
 
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.player import PlayResult
 from builder.inside.stress.reproducer import Prover
 from builder.inside.stress.scenarios import Scenario
 from builder.inside.stress.script_run import Run
+from builder.inside.supervise.work_clock import CLOCK
 
 NOTHING = Run(frozenset(), {}, "")
 CRASH = Run(frozenset({"crash"}), {}, "", "SIGSEGV")
@@ -20,7 +21,7 @@ class MadeUp(Prover):
     """A prover whose runs crash where a function of the scenario and its environment says so."""
 
     def __init__(self, crashes: Callable[[Scenario, dict[str, str]], bool], **more: Any) -> None:
-        settings = {"rounds": 1, "deadline": time.monotonic() + 60, **more}
+        settings = {"rounds": 1, "deadline": CLOCK.now() + 60, **more}
         super().__init__(Interpreter(sys.executable, "."), [], set(), **settings)
         self.crashes = crashes
         self.ran: list[Scenario] = []
@@ -121,16 +122,17 @@ def test_smaller_programs_are_tried_ten_times_at_most():
 
 
 def test_what_is_late_is_not_made_smaller_and_is_counted_once():
-    prover = MadeUp(lambda trial, _: True, deadline=time.monotonic() - 1)
+    prover = MadeUp(lambda trial, _: True, deadline=CLOCK.now() - 1)
     whole = scenario("a b", "c d")
     assert prover.shrink(whole, crashed) is whole
-    assert prover.count(whole, crashed, 5) == (1, 1, CRASH)
+    assert prover.count(whole, crashed, 5) == (whole, 1, 1, CRASH)
 
 
 def test_how_often_it_showed_and_ran():
     turns = iter([True, False, True])
     prover = MadeUp(lambda trial, _: next(turns))
-    assert prover.count(scenario("a"), crashed, 3) == (2, 3, CRASH)
+    whole = scenario("a")
+    assert prover.count(whole, crashed, 3) == (whole, 2, 3, CRASH)
 
 
 def test_variants_tell_what_it_needs():
@@ -153,7 +155,7 @@ def test_variants_tell_what_it_needs():
 
 
 def test_of_what_is_late_only_what_decides_is_tried():
-    prover = MadeUp(lambda trial, _: True, deadline=time.monotonic() - 1)
+    prover = MadeUp(lambda trial, _: True, deadline=CLOCK.now() - 1)
     assert prover.variants(scenario("a"), crashed, 2, [1, 1]) == {
         "shared": [1, 1],
         "private": [1, 1],
@@ -180,8 +182,53 @@ def test_a_program_imports_first_what_has_to_be_imported_before_the_package():
         ["early", "late", "late.core"],
         set(),
         rounds=1,
-        deadline=time.monotonic() + 60,
+        deadline=CLOCK.now() + 60,
         companions=["early"],
     )
     program = prover.render_script(scenario("late.core.f()"), "trial")
     assert "\nimport early\nimport late\nimport late.core\n" in program
+
+
+def test_what_some_runs_show_is_given_more_rounds():
+    ran: list[int] = []
+
+    def shows(trial: Scenario, _: dict[str, str]) -> bool:
+        ran.append(trial.get("rounds", 0))
+        return trial.get("rounds", 0) > 5 or len(ran) == 1
+
+    prover = MadeUp(shows, rounds=3)
+    settled = prover.settle(scenario("a"), crashed, 3)
+    assert (settled.scenario["rounds"], settled.shown, settled.ran) == (12, 3, 3)
+    assert ran == [0, 0, 0, 12, 12, 12]
+    assert f"ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else {12}" in prover.render_script(
+        settled.scenario, "A crash."
+    )
+
+
+def test_what_every_run_shows_keeps_its_rounds():
+    settled = MadeUp(lambda trial, _: True).settle(scenario("a"), crashed, 3)
+    assert "rounds" not in settled.scenario
+    assert (settled.shown, settled.ran) == (3, 3)
+
+
+class Forking:
+    """Stands in for a player, whose forked processes show a race where a call is made."""
+
+    def __init__(self) -> None:
+        self.played: list[Scenario] = []
+
+    def play_more(self, trials: list[Scenario], *, rounds: int, seconds: float) -> PlayResult:
+        assert rounds == 1
+        assert seconds > 0
+        self.played += trials
+        event = {"what": "race", "owner": "package", "places": ["f (x.c)"], "locations": []}
+        return PlayResult(events=[event] if "c" in " ".join(texts(trials[0])) else [])
+
+
+def test_what_is_only_made_smaller_is_played_in_forked_processes():
+    player: Any = Forking()
+    prover = MadeUp(lambda trial, _: False, player=player)
+    small = prover.shrink(scenario("a b c d", "e f"), lambda run: ("f (x.c)",) in run.races)
+    assert texts(small) == ["c"]
+    assert prover.ran == []
+    assert len(player.played) > 1

@@ -279,6 +279,11 @@ def test_shared_arguments_are_changed_by_others():
     (kept,) = of("kept", planned())
     assert kept["sharing"] == "shared"
     assert {"s.put(a)", "s.room()", "a.clear()"} <= set(texts(kept))
+    asking = [text for text, _ in kept["rows"][0]]
+    assert asking[:2] == ["s.put(a)", "s.room()"], (
+        "what it kept is asked before it keeps something else"
+    )
+    assert not any(text.startswith("s.put(") and text != "s.put(a)" for text in asking)
     assert not any(one["argument"] for one in planned() if one["kind"] in {"pair", "mixed"})
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from builder.evidence.race import Race, Scenario, Side
 from builder.judge.findings import Finding
+from builder.judge.levels import ThreadFault
 from builder.judge.location import Location
-from builder.judge.threads.causes import fold_causes
+from builder.judge.threads.causes import explain_failures, fold_causes
 from builder.judge.threads.sentences import (
     clean_call,
     describe_calls,
@@ -17,6 +18,7 @@ from builder.judge.threads.sentences import (
     name_function,
 )
 from builder.verdicts.codes import FindingCode
+from builder.verdicts.levels import Consequence, Need
 from tests.unit.facts import RACED, SCENARIO
 
 
@@ -224,3 +226,31 @@ def test_what_has_no_cause_stays_as_it_is():
         finding("WF605", "p.b", "p.b", cause="p.b", advisory=True),
     ]
     assert sorted(fold_causes(findings), key=str) == sorted(findings, key=str)
+
+
+def fault(consequence: Consequence, needs: Need) -> ThreadFault:
+    return ThreadFault(needs=needs, consequence=consequence, names=("pkg.Table",))
+
+
+@pytest.mark.parametrize(
+    ("shown", "shares", "is_explained"),
+    [
+        (fault(Consequence.CRASH, Need.OBJECT), True, True),
+        (fault(Consequence.CRASH, Need.OBJECT), False, False),
+        (fault(Consequence.CRASH, Need.NOTHING), True, False),
+        (fault(Consequence.RACE, Need.OBJECT), True, False),
+    ],
+)
+def test_what_damaged_memory_does_elsewhere_is_explained_by_the_fault(
+    shown: ThreadFault,
+    shares: bool,  # noqa: FBT001 - a parameter of the test
+    is_explained: bool,  # noqa: FBT001
+):
+    crash = finding("WF601", "pkg.Table.put", script="import pkg", threads=shown)
+    ended = finding("WF621", "pkg.Table.get", shares=shares)
+    once = finding("WF615", "pkg.Table.pop", shares=shares)
+
+    explained = explain_failures([crash, ended, once])
+    assert explained[0] == crash
+    assert [one.advisory for one in explained[1:]] == [is_explained] * 2
+    assert explain_failures([ended, once]) == [ended, once]
