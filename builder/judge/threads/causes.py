@@ -170,6 +170,7 @@ def _join(group: Sequence[Finding]) -> Finding:
         functions=tuple(dict.fromkeys(functions)),
         script=shown.script,
         short=shown.short,
+        calls=shown.calls or first.calls,
         race=shown.race,
         locations=shown.locations or first.locations,
         remedy=first.remedy if threads is None else threads.remedy,
