@@ -1,6 +1,7 @@
 """What a project says of threads: which of its words are quoted, from where, and what hostile text comes to."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ A Box is not thread-safe.
 FREE_THREADING = "Programming Language :: Python :: Free Threading"
 
 
-def read(tmp_path: Path, files: dict[str, str | bytes], kind: str = "tar.gz") -> ThreadStatement:
+def read(tmp_path: Path, files: Mapping[str, str | bytes], kind: str = "tar.gz") -> ThreadStatement:
     contents: dict[str, bytes] = {}
     for name, text in files.items():
         contents[f"foo-1.0/{name}"] = text if isinstance(text, bytes) else text.encode()
@@ -184,7 +185,11 @@ def test_too_large_or_too_many_files_are_left_out(tmp_path: Path, monkeypatch: p
     assert len(read(tmp_path, files).quotes) == 2
 
 
-@pytest.mark.parametrize("content", [b"no archive", b"", archive("tar.gz", {"x": b"1"})[:-20]])
+@pytest.mark.parametrize(
+    "content",
+    [b"no archive", b"", archive("tar.gz", {"x": b"1"})[:-20]],
+    ids=["no archive", "empty", "cut off"],
+)
 def test_what_cannot_be_read_says_nothing(tmp_path: Path, content: bytes):
     path = tmp_path / "foo-1.0.tar.gz"
     path.write_bytes(content)

@@ -85,6 +85,10 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> StubEngine:
     return stub
 
 
+def read_given(given: bytes | Path) -> bytes:
+    return given if isinstance(given, bytes) else given.read_bytes()
+
+
 def test_a_tool_gets_the_sdist_or_the_wheel_with_the_sanitizer(
     run_folder: Path, engine: StubEngine, tmp_path: Path
 ):
@@ -93,8 +97,8 @@ def test_a_tool_gets_the_sdist_or_the_wheel_with_the_sanitizer(
 
     first, second = engine.tasks
     assert {first.image, second.image} == {IMAGE}
-    assert Path(first.files["/farm/pkg-1.tar.gz"]).read_bytes() == b"sdist"
-    assert Path(second.files[f"/farm/{WHEEL}"]).read_bytes() == b"wheel"
+    assert read_given(first.files["/farm/pkg-1.tar.gz"]) == b"sdist"
+    assert read_given(second.files[f"/farm/{WHEEL}"]) == b"wheel"
     assert RACE_PYTHON in second.command
     assert "/farm/tool/tool.py" in first.files
     assert [task.network for task in engine.tasks] == [None, None]

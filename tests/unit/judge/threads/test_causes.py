@@ -268,5 +268,5 @@ def test_what_is_settled_for_a_type_holds_for_its_other_methods():
     kept, adopted, *rest = settle_by_type([settled, same, alone, other])
     assert kept == settled
     assert adopted.threads == fault(Consequence.FREED, Need.OBJECT)
-    assert adopted.remedy.startswith("Give each thread an object of its own")
+    assert adopted.remedy.startswith("Give each thread its own `Table`")
     assert rest == [alone, other]
