@@ -101,6 +101,8 @@ requirements: $(VENV)/ready ## Pin the newest requirements, with hashes and with
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.11 benchmarks/audit-tools.in -o benchmarks/audit-tools.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --python-version 3.11 benchmarks/corpus-tools.in -o benchmarks/corpus-tools.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.14 benchmarks/fromager.in -o benchmarks/fromager.txt
 	$(BIN)/uv pip compile -q --upgrade --no-emit-index-url --no-annotate --no-header \
 	  --python-version 3.14 --python-platform x86_64-manylinux_2_28 benchmarks/survey.in -o benchmarks/survey.txt

@@ -1,58 +1,68 @@
-"""Scores the answers of any detector on the corpus, as wheelfarm's own are."""
+"""Scores the answers of any detector on labelled packages, as wheelfarm's own are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.detection.labels import Label
-from benchmarks.detection.runs import contains_function
+from benchmarks.corpus.answers import Answer, Answers
+from benchmarks.detection.counts import Outcome, count_outcomes, names_fault
 from benchmarks.detection.score import describe_share
 
+if TYPE_CHECKING:
+    from benchmarks.detection.labels import Label
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What a detector said of a package.
+_SILENT = Answer(is_blamed=False, where="")
 
-    Attributes:
-        is_blamed: whether it reported a fault.
-        where: whatever it named as the place.
+
+def count_answers(labels: list[Label], answers: Answers) -> dict[str, Any]:
+    """Return what `count_outcomes` does, and the packages without an answer as `unanswered`.
+
+    A package without an answer counts as not blamed.
     """
+    outcomes: list[Outcome] = []
+    unanswered: list[str] = []
+    for label in labels:
+        answer = answers.get((label.package, label.version))
+        if answer is None:
+            unanswered.append(f"{label.package} {label.version}".strip())
+            answer = _SILENT
 
-    is_blamed: bool
-    where: str
+        outcome = Outcome(
+            label=label,
+            is_blamed=answer.is_blamed,
+            names_fault=names_fault(label, answer.where),
+            seconds=answer.seconds,
+        )
+        outcomes.append(outcome)
+
+    return {**count_outcomes(outcomes), "unanswered": unanswered}
 
 
-def score_answers(labels: list[Label], answers: dict[str, Answer]) -> list[str]:
-    """Return lines that say what was found, in which function, and what was blamed wrongly.
+def count_changes(runs: list[Answers]) -> dict[str, Any]:
+    """Return how many packages were not blamed alike in all runs of a detector: `packages`, `changed` and `runs`."""
+    blamed: dict[tuple[str, str], set[bool]] = {}
+    for answers in runs:
+        for key, answer in answers.items():
+            blamed.setdefault(key, set()).add(answer.is_blamed)
 
-    A package without an answer counts as not blamed, and is named.
-    """
-    faulty = [label for label in labels if label.is_faulty]
-    safe = [label for label in labels if not label.is_faulty]
-    silent = Answer(is_blamed=False, where="")
+    changed = sum(len(seen) > 1 for seen in blamed.values())
+    return {"packages": len(blamed), "changed": changed, "runs": len(runs)}
 
-    found = 0
-    right = 0
-    for label in faulty:
-        answer = answers.get(label.package, silent)
-        found += answer.is_blamed
-        right += answer.is_blamed and contains_function(label.functions, answer.where)
 
-    condemned: list[str] = []
-    for label in safe:
-        if answers.get(label.package, silent).is_blamed:
-            condemned.append(label.package)
-
+def describe_counts(counts: dict[str, Any]) -> list[str]:
+    """Return lines that say what was found, in which function, and what was blamed wrongly."""
+    blamed = counts["blamed"]
+    right = counts["right"]
+    faulty = counts["faulty"]
+    condemned = counts["condemned"]
     lines = [
-        f"found: {found} of {len(faulty)}, {describe_share(found, len(faulty))}",
-        f"in the right function: {right} of {len(faulty)}, {describe_share(right, len(faulty))}",
-        f"blamed without a fault: {len(condemned)} of {len(safe)}",
+        f"found: {blamed} of {faulty}, {describe_share(blamed, faulty)}",
+        f"in the right function: {right} of {faulty}, {describe_share(right, faulty)}",
+        f"blamed without a fault: {len(condemned)} of {counts['safe']}",
     ]
     if condemned:
         lines.append(f"  {', '.join(condemned)}")
-
-    unanswered = [label.package for label in labels if label.package not in answers]
-    if unanswered:
-        lines.append(f"without an answer: {', '.join(unanswered)}")
+    if counts["unanswered"]:
+        lines.append(f"without an answer: {', '.join(counts['unanswered'])}")
 
     return lines

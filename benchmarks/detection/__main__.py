@@ -1,7 +1,7 @@
 """Measure the detector on packages and releases whose threading faults are known.
 
 Usage: python -m benchmarks.detection FOLDER OUTPUT.json [--only corpus|releases|popular] [--effort LEVEL] [--runs N]
-[--packages NAME…] [--page FILE.md]
+[--packages NAME…] [--no-run] [--page FILE.md]
 
 The farm is run on the packages of benchmarks/corpus.tsv and on the releases of benchmarks/releases.tsv. One run asks
 all: importing alone, the package's own tests in threads, generated stress without a sanitizer, with one, and all
@@ -12,8 +12,11 @@ the same package that has none: a crash, if one was shown, or else a race.
 
 On benchmarks/popular.toml, packages without labels, it is measured how much of their native code threads reach.
 
-FOLDER keeps the wheelhouses. What is not measured in a call stays in OUTPUT.json as it was. With --page nothing is
-measured: the page about what OUTPUT.json has is written.
+FOLDER keeps the wheelhouses: a measurement that was stopped goes on there. With --no-run nothing is run, and what
+FOLDER has is read. What is not measured in a call stays in OUTPUT.json as it was. A package that could not be measured
+counts as missed, and is named. With --packages only these are measured, and no popular ones.
+
+With --page nothing is measured: the page about what OUTPUT.json has is written.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.detection import replays
-from benchmarks.detection.labels import SETS, Label, read_labels
+from benchmarks.detection.labels import SETS, Label, read_sets
+from benchmarks.detection.machine import describe_measurement
 from benchmarks.detection.page import render_page
 from benchmarks.detection.reach import measure_reach
 from benchmarks.detection.runs import Package, examine
@@ -46,6 +50,7 @@ def main() -> None:
     parser.add_argument("--effort", default="standard")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--packages", nargs="*", default=[])
+    parser.add_argument("--no-run", action="store_true")
     parser.add_argument("--page", type=Path)
     asked = parser.parse_args()
 
@@ -56,19 +61,22 @@ def main() -> None:
         asked.page.write_text(render_page(results))
         return
 
+    names = [asked.only] if asked.only else [*SETS, POPULAR]
+    sets = read_sets([name for name in names if name in SETS], asked.packages)
     results["effort"] = asked.effort
-    for name in [asked.only] if asked.only else (*SETS, POPULAR):
-        if name == POPULAR:
-            results[POPULAR] = measure_reach(asked.folder / POPULAR, asked.effort)
-            write(results, asked.output)
-            continue
-
-        labels = read_labels(name, asked.packages)
+    for name, labels in sets.items():
         folder = asked.folder / name
-        results["sets"][name] = measure(name, labels, folder, asked.effort, asked.runs)
-        if name == "releases":
+        results["sets"][name] = measure(
+            name, labels, folder, asked.effort, asked.runs, reads_only=asked.no_run
+        )
+        write(results, asked.output)
+        if name == "releases" and not asked.no_run:
             results["pairs"] = replays.compare_releases(labels, folder / "run-1")
+            write(results, asked.output)
 
+    if POPULAR in names and not asked.packages:
+        folder = asked.folder / POPULAR
+        results[POPULAR] = measure_reach(folder, asked.effort, reads_only=asked.no_run)
         write(results, asked.output)
 
     print(f"written: {asked.output}")
@@ -80,19 +88,29 @@ def write(results: dict[str, Any], output: Path) -> None:
     output.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def measure(name: str, labels: list[Label], folder: Path, effort: str, runs: int) -> dict[str, Any]:
+def measure(
+    name: str,
+    labels: list[Label],
+    folder: Path,
+    effort: str,
+    runs: int,
+    *,
+    reads_only: bool = False,
+) -> dict[str, Any]:
     """Run the farm on one set, as often as asked; return what `score` makes of the first run, and the stability.
 
     Args:
         name: of the set.
         labels: its packages, with what is known of them.
-        folder: where the wheelhouses are; a run that is there already is not repeated.
+        folder: where the wheelhouses are.
         effort: of the runs.
         runs: how many there are, each in a wheelhouse of its own.
+        reads_only: whether nothing is run, and what is in the folder is read.
     """
     examined: list[list[Package]] = []
     for number in range(1, runs + 1):
-        examined.append(examine(name, labels, folder / f"run-{number}", effort))
+        run_folder = folder / f"run-{number}"
+        examined.append(examine(name, labels, run_folder, effort, reads_only=reads_only))
 
     first = examined[0]
     scores = score(first)
@@ -102,6 +120,7 @@ def measure(name: str, labels: list[Label], folder: Path, effort: str, runs: int
         **scores,
         "packages": describe_packages(first),
         "stability": count_changes(examined),
+        "measured": describe_measurement(folder / "run-1/0/wheelhouse/verdicts.json", effort),
     }
 
 

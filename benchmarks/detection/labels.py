@@ -15,6 +15,13 @@ GIL = "gil-required"
 
 _TABLES = Path(__file__).parents[1]
 
+_SHARED = {
+    "object": "threads share an object",
+    "argument": "threads share an argument",
+    "nothing": "threads share nothing",
+}
+"""Kinds of faults of releases, by what the table says that threads have to share."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Label:
@@ -24,7 +31,8 @@ class Label:
         package: its name.
         version: the release; empty where there is one.
         expected: the verdict on cp314t.
-        fault: its kind, such as `static-counter`; empty for a package without one, and for releases.
+        fault: its kind, such as `static-counter`, or of a release what threads have to share to meet it; empty for a
+            package without one.
         functions: native functions, or Python names, of which a finding has to name one; empty where none is known.
         apt: system packages that its build needs.
     """
@@ -39,6 +47,11 @@ class Label:
     @property
     def is_faulty(self) -> bool:
         return self.expected != SAFE
+
+    @property
+    def kind(self) -> str:
+        """What the fault is counted under."""
+        return self.fault or self.expected
 
 
 def read_labels(name: str, only: list[str]) -> list[Label]:
@@ -58,13 +71,39 @@ def read_labels(name: str, only: list[str]) -> list[Label]:
                 package=row["package"],
                 version=row.get("version") or "",
                 expected=row["expect_cp314t"],
-                fault=row.get("fault") or "",
+                fault=row.get("fault") or _SHARED.get(row.get("shares") or "", ""),
                 functions=_split_cell(row.get("function")),
                 apt=_split_cell(row.get("apt")),
             )
             labels.append(label)
 
     return labels
+
+
+def read_sets(names: list[str], only: list[str]) -> dict[str, list[Label]]:
+    """Return the labels of some sets; a set that has none of the packages to keep is left out.
+
+    Args:
+        names: of the sets.
+        only: packages to keep; empty for all.
+
+    Raises:
+        SystemExit: a package to keep is in none of the sets.
+    """
+    sets: dict[str, list[Label]] = {}
+    known: set[str] = set()
+    for name in names:
+        labels = read_labels(name, only)
+        known.update(label.package for label in labels)
+        if labels:
+            sets[name] = labels
+
+    unknown = sorted(set(only) - known)
+    if unknown:
+        tables = " or ".join(f"benchmarks/{name}.tsv" for name in names) or "a set with labels"
+        raise SystemExit(f"not in {tables}: {', '.join(unknown)}")
+
+    return sets
 
 
 def _split_cell(cell: str | None) -> tuple[str, ...]:

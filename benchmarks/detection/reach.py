@@ -8,34 +8,44 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from benchmarks.detection.machine import describe_measurement
 from benchmarks.farm import run_farm
 
 _MATRIX = Path(__file__).parents[1] / "popular.toml"
 _ABI = "cp314t"
 
 
-def measure_reach(folder: Path, effort: str) -> dict[str, Any]:
+def measure_reach(folder: Path, effort: str, *, reads_only: bool = False) -> dict[str, Any]:
     """Run the farm on benchmarks/popular.toml, and return how much native code threads reached.
 
     Args:
         folder: for the wheelhouse.
         effort: of the run.
+        reads_only: whether nothing is run, and what is in the folder is read.
 
     Returns:
-        What `summarize_reach` does, `effort`, and `seconds` of the run.
+        What `summarize_reach` does, `effort`, `seconds` of the run (None where nothing was run), and `measured`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    matrix = Path(shutil.copy(_MATRIX, folder / "matrix.toml"))
     wheelhouse = folder / "wheelhouse"
-    seconds = run_farm(matrix, wheelhouse, effort)
-    document = json.loads((wheelhouse / "verdicts.json").read_text())
-    reach = summarize_reach(document)
+    seconds = None
+    if not reads_only:
+        matrix = Path(shutil.copy(_MATRIX, folder / "matrix.toml"))
+        seconds = run_farm(matrix, wheelhouse, effort)
+
+    verdicts = wheelhouse / "verdicts.json"
+    reach = summarize_reach(json.loads(verdicts.read_text()))
     print(
         f"popular: median share of native callables reached {reach['median_share']}, without pairs "
         f"{', '.join(reach['without_pairs']) or 'none'}, undetermined {', '.join(reach['undetermined']) or 'none'}"
     )
 
-    return {"effort": effort, "seconds": seconds, **reach}
+    return {
+        "effort": effort,
+        "seconds": seconds,
+        "measured": describe_measurement(verdicts, effort),
+        **reach,
+    }
 
 
 def summarize_reach(document: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from benchmarks.detection.counts import Outcome, count_outcomes
 from benchmarks.detection.labels import GIL
 from benchmarks.detection.runs import METHODS, Package
 
@@ -16,38 +17,49 @@ def score(packages: list[Package]) -> dict[str, Any]:
     """Return the counts of a run.
 
     Returns:
-        `methods`: by method, packages `found`, `missed`, `false` (blamed without a fault) and `clean`, and `seconds`.
+        `methods`: by method, packages `found`, `missed`, `false` (blamed without a fault) and `clean`, `seconds`,
+        and what `count_outcomes` counts beside: `blamed`, `right`, `condemned` and, by kind of fault, `faults`.
         `right_function`: [of the packages with a fault in a known function, those where a finding names it, all].
         `right_verdict`: [packages with the verdict that is expected, all].
         `faults`: by kind of fault, [found, all].
     """
-    methods: dict[str, dict[str, float]] = {}
+    methods: dict[str, dict[str, Any]] = {}
     for method in METHODS:
-        counts = dict.fromkeys(("found", "missed", "false", "clean"), 0)
+        counts: dict[str, Any] = dict.fromkeys(("found", "missed", "false", "clean"), 0)
         for package in packages:
             counts[_name_outcome(package, method)] += 1
-        seconds = sum(package.seconds[method] for package in packages)
-        methods[method] = {**counts, "seconds": round(seconds, 1)}
+        methods[method] = counts | count_outcomes(list_outcomes(packages, method))
 
     named = [package for package in packages if package.label.functions]
     right_function = sum(package.names_function for package in named)
     right_verdict = sum(package.verdict == package.label.expected for package in packages)
 
-    faults: dict[str, list[int]] = {}
-    for package in packages:
-        if not package.label.is_faulty:
-            continue
-        kind = package.label.fault or package.label.expected
-        counted = faults.setdefault(kind, [0, 0])
-        counted[0] += package.found["all"]
-        counted[1] += 1
-
     return {
         "methods": methods,
         "right_function": [right_function, len(named)],
         "right_verdict": [right_verdict, len(packages)],
-        "faults": faults,
+        "faults": methods["all"]["faults"],
     }
+
+
+def list_outcomes(packages: list[Package], method: str) -> list[Outcome]:
+    """Return what one of wheelfarm's ways of looking came to for each package."""
+    outcomes: list[Outcome] = []
+    for package in packages:
+        outcome = Outcome(
+            label=package.label,
+            is_blamed=package.blamed[method] or _turns_gil_on(package, method),
+            names_fault=package.names[method],
+            seconds=package.seconds[method],
+        )
+        outcomes.append(outcome)
+
+    return outcomes
+
+
+def _turns_gil_on(package: Package, method: str) -> bool:
+    """Return whether the verdict is that importing the package turns the GIL on."""
+    return method == "all" and package.verdict == GIL
 
 
 def _name_outcome(package: Package, method: str) -> str:
@@ -55,8 +67,7 @@ def _name_outcome(package: Package, method: str) -> str:
     is_blamed = package.found[method]
     if package.label.is_faulty:
         return "found" if is_blamed else "missed"
-    turns_gil_on = method == "all" and package.verdict == GIL
-    return "false" if is_blamed or turns_gil_on else "clean"
+    return "false" if is_blamed or _turns_gil_on(package, method) else "clean"
 
 
 def describe_packages(packages: list[Package]) -> list[dict[str, Any]]:
@@ -71,6 +82,7 @@ def describe_packages(packages: list[Package]) -> list[dict[str, Any]]:
             "verdict": package.verdict,
             "level": package.level,
             "names_function": package.names_function,
+            "failure": package.failure,
             "seconds": round(package.seconds["all"], 1),
         }
         rows.append(row)
@@ -78,20 +90,34 @@ def describe_packages(packages: list[Package]) -> list[dict[str, Any]]:
     return rows
 
 
-def count_changes(runs: list[list[Package]]) -> dict[str, int]:
-    """Return how many packages did not get the same verdict in all runs.
+def count_changes(runs: list[list[Package]]) -> dict[str, Any]:
+    """Return how many packages did not come out the same in all runs.
 
     Returns:
-        `packages`, `changed` and `runs`.
+        `packages` and `runs`; `changed`: packages with another verdict in one of the runs, whose names are in `which`;
+        `methods`: by method, packages that it blamed in some runs only.
     """
-    verdicts: dict[tuple[str, str], set[str]] = {}
+    verdicts: dict[str, set[str]] = {}
+    blamed: dict[str, dict[str, set[bool]]] = {method: {} for method in METHODS}
     for run in runs:
         for package in run:
-            key = (package.label.package, package.label.version)
+            key = f"{package.label.package} {package.label.version}".strip()
             verdicts.setdefault(key, set()).add(package.verdict)
+            for method in METHODS:
+                blamed[method].setdefault(key, set()).add(package.blamed[method])
 
-    changed = sum(len(seen) > 1 for seen in verdicts.values())
-    return {"packages": len(verdicts), "changed": changed, "runs": len(runs)}
+    which = [key for key, seen in verdicts.items() if len(seen) > 1]
+    methods: dict[str, int] = {}
+    for method, answers in blamed.items():
+        methods[method] = sum(len(seen) > 1 for seen in answers.values())
+
+    return {
+        "packages": len(verdicts),
+        "changed": len(which),
+        "runs": len(runs),
+        "which": which,
+        "methods": methods,
+    }
 
 
 def show_scores(name: str, scores: dict[str, Any]) -> None:

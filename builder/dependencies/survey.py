@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from builder.distributions.tags import accepts_tag, glibc_floors
+from builder.distributions.thread_statements import read_grade
 from builder.sources.kind import Kind, wheel_tags
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ PURE = "pure"
 _INTERPRETERS = (("cp314", "cp314"), ("cp314t", "cp314t"), ("cp315", "cp315"), ("cp315", "cp315t"))
 """What a survey calls an ABI, and the interpreter that takes its wheels: both builds of 3.15 are still one to it."""
 
-_FREE_THREADING = "Programming Language :: Python :: Free Threading"
 _ANY_FLOOR = "any"
 _TAG_PARTS = 3  # interpreter, ABI, platform (PEP 425)
 
@@ -98,12 +98,7 @@ class ReleaseMetadata:
 
         `stated` where the classifier has no grade, empty where there is no such classifier; of several grades the best.
         """
-        grades = []
-        for text in self.classifiers:
-            _, separator, grade = text.partition(_FREE_THREADING)
-            if separator:
-                grades.append(grade.removeprefix(" :: ") or "stated")
-        return max(grades, default="")  # grades begin with a number, the best with the largest
+        return read_grade(self.classifiers)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ from builder.evidence.audit import AuditFacts
 from builder.evidence.base import EvidenceError
 from builder.judge import interfaces
 from builder.judge.import_remedies import Neighbours
+from builder.judge.mended import name_mended
 from builder.judge.package import judge_fault, judge_package, judge_unreadable
 from builder.judge.package_evidence import PackageEvidence
 from builder.judge.wheel.installs import Owners
@@ -99,7 +100,7 @@ def judge_packages(
     def sort_key(package: JudgedPackage) -> tuple[int, str]:
         return matrix_positions.get(package.name, len(matrix_positions)), package.name
 
-    return tuple(sorted(judged, key=sort_key))
+    return tuple(sorted(name_mended(judged), key=sort_key))
 
 
 def find_extras(sources: Iterable[Source]) -> dict[str, list[str]]:

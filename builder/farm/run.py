@@ -29,6 +29,7 @@ from builder.index.closure import close_index
 from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
 from builder.report import document, outputs
+from builder.sources.statements import add_statements
 from builder.store.job_ids import JobKind
 from builder.verdicts import ApplicationVerdict, Verdict
 
@@ -118,10 +119,11 @@ def run(
 
         plan = make_plan(matrix, resolved, request)
         evidence = _execute(matrix, plan, store, request, observer, stop)
-        judged = _judge(matrix, resolved.sources, evidence, store)
+        read_sources = add_statements(resolved.sources, store)
+        judged = _judge(matrix, read_sources, evidence, store)
         replays.write_replays(judged, request.effort, store.wheelhouse)
         if request.shard is not None:
-            _write_shard(matrix, store, request, request.shard, resolved.sources, plan, evidence)
+            _write_shard(matrix, store, request, request.shard, read_sources, plan, evidence)
         tried = TriedApplications()
         if request.is_whole_matrix:
             observer.say("publishing the index")

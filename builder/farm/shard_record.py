@@ -26,6 +26,12 @@ from builder.config.effort import EffortLevel
 from builder.config.values import NO_KEYS, AbiName, From
 from builder.distributions.metadata import MAX_REQUIREMENTS
 from builder.distributions.tags import is_pure_wheel
+from builder.distributions.thread_statements import (
+    MAX_GRADE,
+    MAX_QUOTE,
+    MAX_QUOTED_FILE,
+    MAX_QUOTES,
+)
 from builder.errors import MergeError
 from builder.plan.shards import MAX_SHARDS
 from builder.sources import Fault, Source, Sources
@@ -83,6 +89,9 @@ _MAX_SECONDS = 30 * 86_400.0
 
 _MAX_VERSION = 1_000
 """Of a model of facts; today's are below ten."""
+
+_MAX_LINE = 1 << 24
+"""Of a text: no file that is read has so many bytes."""
 
 _MAX_ITEMS = MAX_NEEDED
 """Needs or files of one package."""
@@ -163,6 +172,22 @@ class _UpstreamWheel(_Strict):
     sha256: Sha256Field
 
 
+class _Quote(_Strict):
+    """A sentence about threads, as `Quote` has it."""
+
+    file: Annotated[str, StringConstraints(max_length=MAX_QUOTED_FILE)]
+    line: Annotated[int, Field(ge=0, le=_MAX_LINE)]
+    text: Annotated[str, StringConstraints(max_length=MAX_QUOTE)]
+    about: Annotated[str, Field(pattern=r"^\w{0,80}$")] = ""
+
+
+class _Statement(_Strict):
+    """What a project says of threads, as `ThreadStatement` has it."""
+
+    classifier: Annotated[str, StringConstraints(max_length=MAX_GRADE)]
+    quotes: Annotated[tuple[_Quote, ...], Field(max_length=MAX_QUOTES)]
+
+
 class _Source(_Strict):
     """A package with what its wheels are made of, as `Source` has it."""
 
@@ -191,6 +216,7 @@ class _Source(_Strict):
     wheels: Annotated[tuple[_UpstreamWheel, ...], Field(max_length=_MAX_ITEMS)] = ()
     lacking: Annotated[tuple[tuple[AbiName, _Text], ...], Field(max_length=_MAX_ITEMS)] = ()
     offers: Annotated[tuple[tuple[AbiName, _Version], ...], Field(max_length=_MAX_ITEMS)] = ()
+    statement: _Statement | None = None
 
     @model_validator(mode="after")
     def _has_something_to_take(self) -> Self:

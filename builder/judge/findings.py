@@ -34,6 +34,8 @@ class Finding:
         cause: what all findings with the same cause are called; empty where that is not known.
         functions: dotted names of the package's functions that it is about.
         also: what else it is about, each as `where` has it for a finding of its own: places of the same cause.
+        calls: the calls that show a fault under threads, in words; empty for any other.
+        seen: a wrong result that was met, beside the right one; empty where there was none.
         threads: what is known of a fault under threads: it decides the verdict; None for any other finding.
         shares: whether threads shared an object or an argument when it was seen.
         advisory: it does not count for the verdict, because another base made up for it, or a fault explains it.
@@ -56,6 +58,8 @@ class Finding:
     cause: str = ""
     functions: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    calls: str = ""
+    seen: str = ""
     threads: ThreadFault | None = None
     shares: bool = False
     advisory: bool = False

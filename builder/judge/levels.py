@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from builder.evidence.race import Variants
 from builder.verdicts import Verdict
 from builder.verdicts.levels import Consequence, Level, Need
+from builder.verdicts.wording import join_names, name_callable, name_types
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from builder.evidence.race import Scenario
 
@@ -23,6 +24,19 @@ _MAX_NATIVES = 4
 
 _MADE_BY = re.compile(r"([A-Za-z_][\w.]*)\(")
 """What an expression calls first: `pkg.Box(4)` -> `pkg.Box`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """How often a fault showed in one variant of its program.
+
+    Attributes:
+        how: what the variant is, after "shown": `with nothing shared`.
+    """
+
+    how: str
+    shown: int
+    ran: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +49,9 @@ class ThreadFault:
         names: the native callables that it is about, or the type.
         defies_lock: whether it showed with one lock round every call, too.
         obeys_lock: whether it was tried with such a lock, and did not show.
+        changing: dotted names of the functions that change or free what others use meanwhile; empty where that is not
+            known, or where these others are the same functions.
+        trials: how often it showed in which variants of its program.
     """
 
     needs: Need
@@ -42,17 +59,58 @@ class ThreadFault:
     names: tuple[str, ...]
     defies_lock: bool = False
     obeys_lock: bool = False
+    changing: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
     @property
     def remedy(self) -> str:
         """What to do in this very case; empty where too little is known of what it needs."""
-        remedy = _REMEDIES.get(self.needs, "")
-        if self.needs is Need.NOTHING and self.defies_lock:
-            remedy = "Call it from one thread only: it was tried with a lock round every call, which does not help."
-        elif remedy and self.obeys_lock:
-            remedy += " With a lock round every call it did not show."
+        if self.needs is Need.UNKNOWN and not self.obeys_lock:
+            return ""
+        if self.needs in {Need.NOTHING, Need.UNKNOWN} and self.defies_lock:
+            return (
+                f"Call {self._calls} from one thread only:"
+                " it was tried with a lock round every call, which does not help."
+            )
 
+        remedy = self._choose_remedy()
+        if self.obeys_lock:
+            remedy += " With a lock round every call it did not show."
         return remedy
+
+    def _choose_remedy(self) -> str:
+        calls = self._calls
+        thing = self._thing
+        if self.needs in {Need.NOTHING, Need.UNKNOWN}:
+            return f"Put one lock round every call of {calls}, or call it from one thread only."
+        if self.needs is Need.READING:
+            return f"Give each thread its own {thing}: sharing one breaks even where threads only read it."
+        if self.needs is Need.COMPONENT:
+            return (
+                f"Make what each {thing} is made of anew for each thread,"
+                " or use all that is made of it under one lock."
+            )
+        if self.needs is Need.ARGUMENT:
+            return f"Pass a copy to {calls}, or hold a lock while it is called and while what was passed is changed."
+
+        if self.changing:
+            return (
+                f"Make every call of {_join_calls(self.changing)} before threads share the {thing},"
+                f" or put a lock round every use of a shared one, or give each thread its own."
+            )
+        return f"Give each thread its own {thing}, or put a lock round every use of a shared one."
+
+    @property
+    def _calls(self) -> str:
+        """What threads call when it shows, for a sentence."""
+        return _join_calls(self.names) or "it"
+
+    @property
+    def _thing(self) -> str:
+        """The object that it is about, for a sentence: its type where there is one, else `object`."""
+        types = [name.rpartition(".")[2] for name in name_types(self.names)]
+        is_one_type = len(types) == 1 and types[0].lstrip("_")[:1].isupper()
+        return f"`{types[0]}`" if is_one_type else "object"
 
     @property
     def level(self) -> Level:
@@ -72,14 +130,10 @@ class ThreadFault:
         return Verdict.THREAD_UNSAFE if self.consequence.is_harm else Verdict.RACY
 
 
-_REMEDIES = {
-    Need.NOTHING: "Put one lock round every such call, or call it from one thread only.",
-    Need.READING: "Give each thread an object of its own: sharing one breaks even where threads only read it.",
-    Need.COMPONENT: "Make what the objects are made of anew for each thread, or use all of them under one lock.",
-    Need.ARGUMENT: "Pass a copy, or hold a lock while it is used and while it is changed.",
-    Need.OBJECT: "Give each thread an object of its own, or put a lock round every use of a shared one.",
-}
-"""What to do, by what threads share."""
+def _join_calls(dotted_names: Iterable[str]) -> str:
+    """Return callables as a person writes them, for a sentence."""
+    names = dict.fromkeys(f"`{name_callable(name)}`" for name in dotted_names)
+    return join_names(list(names), _MAX_NATIVES)
 
 
 def assess_fault(
@@ -87,7 +141,8 @@ def assess_fault(
     variants: Variants | None,
     consequence: Consequence,
     *,
-    came_again: bool,
+    came_again: tuple[int, int] | None,
+    changing: Sequence[str] = (),
 ) -> ThreadFault:
     """Return what is known of a fault.
 
@@ -95,17 +150,38 @@ def assess_fault(
         scenario: the calls that show it; None where the package's own tests showed it.
         variants: what variants of these calls showed; None where none were tried.
         consequence: what it does.
-        came_again: whether a program of its own showed it.
+        came_again: how often a program of its own showed it, of how many times; None where there was none.
+        changing: dotted names of the functions that change what others use, where these are told apart.
     """
     variants = variants or Variants()
 
     return ThreadFault(
-        needs=_find_need(scenario, variants, came_again=came_again),
+        needs=_find_need(scenario, variants, came_again=was_shown(came_again)),
         consequence=consequence,
         names=() if scenario is None else name_callables(scenario),
         defies_lock=was_shown(variants.locked),
         obeys_lock=variants.locked is not None and not was_shown(variants.locked),
+        changing=tuple(changing),
+        trials=tuple(_list_trials(variants, came_again)),
     )
+
+
+def _list_trials(variants: Variants, came_again: tuple[int, int] | None) -> Iterator[Trial]:
+    """Yield how often a fault showed in each variant that was tried, that with all of it shared first."""
+    tried = (
+        ("as it was found", came_again or variants.shared),
+        ("with nothing shared", variants.private),
+        ("with nothing shared but the argument", variants.argument),
+        ("with nothing shared but what objects are made of", variants.component),
+        ("with calls that only read", variants.reading),
+        ("with a lock round every call", variants.locked),
+        ("in one thread", variants.alone),
+        ("with the GIL on", variants.gil),
+    )
+    for how, counts in tried:
+        if counts is not None:
+            shown, ran = counts
+            yield Trial(how=how, shown=shown, ran=ran)
 
 
 def join_faults(faults: Sequence[ThreadFault]) -> ThreadFault | None:
@@ -120,7 +196,13 @@ def join_faults(faults: Sequence[ThreadFault]) -> ThreadFault | None:
     least = min(settled, key=lambda fault: fault.needs.rank)
     worst = max(faults, key=lambda fault: fault.consequence.rank)
     names = [name for fault in faults for name in fault.names]
-    return replace(least, consequence=worst.consequence, names=tuple(dict.fromkeys(names)))
+    changing = [name for fault in faults for name in fault.changing]
+    return replace(
+        least,
+        consequence=worst.consequence,
+        names=tuple(dict.fromkeys(names)),
+        changing=tuple(dict.fromkeys(changing)),
+    )
 
 
 def was_shown(counts: tuple[int, int] | None) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from builder.distributions.tags import floor_name, is_pure_wheel
+from builder.distributions.thread_statements import read_grade
 from builder.judge.bases import judge_bases
 from builder.judge.findings import Finding
 from builder.judge.package_evidence import PackageFacts
@@ -23,6 +24,7 @@ from builder.judge.stages import (
 from builder.judge.threads.coverage import ThreadCoverage, measure_coverage
 from builder.judge.threads.jobs import deduplicate, judge_gil_state
 from builder.judge.threads.safety import assess_package
+from builder.judge.threads.statements import compare_words
 from builder.untrusted.package_names import project_of, table_key
 from builder.verdicts import Verdict
 
@@ -194,6 +196,8 @@ def _judge_abi(evidence: PackageEvidence, facts: PackageFacts, abi: Abi) -> Judg
     safety = None
     if needs_threads and wheels:
         safety = _assess_safety(findings, facts, coverage)
+        words = compare_words(source.statement, _list_grades(facts, wheels), safety.level, findings)
+        safety = replace(safety, upstream=words)
     if source.pure_wheel and not is_pure and _may_be_replaced(verdict):
         pure_finding = _offer_pure(source, abi)
         findings += (pure_finding.assign_to(source.name, source.version, abi.name),)
@@ -235,6 +239,18 @@ def _assess_safety(
         is_reach_sufficient=coverage.is_sufficient,
         has_gil=any(gil_states),
     )
+
+
+def _list_grades(facts: PackageFacts, wheels: Iterable[Wheel]) -> list[str]:
+    """Return the grades of free threading that the metadata of wheels states; empty where none does."""
+    grades: list[str] = []
+    for wheel in wheels:
+        audit = facts.audits.get(wheel.base)
+        audited = None if audit is None else audit.wheels.get(wheel.filename)
+        if audited is not None:
+            grades.append(read_grade(audited.metadata.get("classifier", ())))
+
+    return [grade for grade in grades if grade]
 
 
 def _built_wheels(evidence: PackageEvidence, facts: PackageFacts, abi: str) -> Iterator[Wheel]:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from builder import __version__
 from builder.judge.bases import BaseOutcome
+from builder.judge.threads.headlines import describe_fault
 from builder.sources import Source
 from builder.store.files import atomic_write
 from builder.untrusted.text import clean_line, clean_text
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from builder.judge.speed import Ratio, Speed
     from builder.judge.threads.coverage import ThreadCoverage
     from builder.judge.threads.safety import ThreadSafety
+    from builder.judge.threads.statements import UpstreamWords
 
 SCHEMA_VERSION = 1
 
@@ -67,6 +69,16 @@ class LocationPart(Part):
     """Empty where it is not known."""
 
 
+class TrialPart(Part):
+    """How often a fault showed in one variant of the program that shows it."""
+
+    how: str
+    """What the variant is: `with nothing shared`."""
+
+    shown: int
+    ran: int
+
+
 class FindingPart(Part):
     """One judged fact."""
 
@@ -85,6 +97,24 @@ class FindingPart(Part):
 
     needs: Need | None = None
     """What threads have to share for it to show; null where it is no fault under threads."""
+
+    headline: CleanText = ""
+    """When a fault under threads shows and what happens then, for someone who knows no C; empty for any other."""
+
+    consequence: Consequence | None = None
+    """What a fault under threads does; null where it is none."""
+
+    calls: CleanText = ""
+    """The calls that show a fault under threads, in words, as Markdown; empty for any other."""
+
+    seen: CleanText = ""
+    """A wrong result that was met, beside the right one; empty where there was none."""
+
+    trials: list[TrialPart] = []
+    """How often a fault under threads showed, as it was found and with less shared; empty where that was not tried."""
+
+    program: CleanText = ""
+    """A program of a few lines with the same calls, to be read; empty where there is none."""
 
     locations: list[LocationPart] = []
     """The lines of source code it is about, where they are known: of a race, both accesses."""
@@ -178,6 +208,39 @@ class CallablePart(Part):
     """Ids of the findings about it."""
 
 
+class QuotePart(Part):
+    """A sentence of a project about threads."""
+
+    file: CleanLine
+    """Where it stands: a path in the sdist, or `METADATA` of the wheel."""
+
+    line: int | None
+    """From 1; null where it is not known."""
+
+    text: CleanLine
+    """The sentence, without markup."""
+
+    about: CleanLine = ""
+    """The class or function in whose docstring it stands; empty elsewhere."""
+
+
+class UpstreamPart(Part):
+    """What the project says of threads itself."""
+
+    classifier: CleanLine
+    """The grade in its trove classifier of free threading, such as `3 - Stable`; `stated` where it has no grade, empty
+    where there is no such classifier."""
+
+    meaning: CleanText
+    """What that grade means; empty where nothing is known of it."""
+
+    quotes: list[QuotePart]
+    """Sentences of its README, documents and docstrings, those that say most first."""
+
+    disagreement: CleanText
+    """Where that and what was measured differ, in a sentence; empty where they do not."""
+
+
 class ThreadSafetyPart(Part):
     """How safe a package is under threads, in CPython's terms (its documentation, "Thread Safety Guarantees")."""
 
@@ -196,6 +259,9 @@ class ThreadSafetyPart(Part):
 
     not_tried_count: int
     """How many these are in all."""
+
+    upstream: UpstreamPart | None = None
+    """What the project says of it itself; null where it says nothing."""
 
 
 class RatioPart(Part):
@@ -615,6 +681,22 @@ def _safety_part(safety: ThreadSafety) -> ThreadSafetyPart:
         callables=callables,
         not_tried=list(safety.not_tried[:_MAX_NOT_TRIED]),
         not_tried_count=len(safety.not_tried),
+        upstream=None if safety.upstream is None else _upstream_part(safety.upstream),
+    )
+
+
+def _upstream_part(words: UpstreamWords) -> UpstreamPart:
+    """Return what a project says of threads, in the form of verdicts.json."""
+    quotes = [
+        QuotePart(file=quote.file, line=quote.line or None, text=quote.text, about=quote.about)
+        for quote in words.quotes
+    ]
+
+    return UpstreamPart(
+        classifier=words.classifier,
+        meaning=words.meaning,
+        quotes=quotes,
+        disagreement=words.disagreement,
     )
 
 
@@ -657,6 +739,12 @@ def _finding_part(finding: Finding) -> FindingPart:
     else:
         command = f"wheelfarm run --only {finding.package} --again"
 
+    fault = finding.threads
+    trials: list[TrialPart] = []
+    if fault is not None:
+        for trial in fault.trials:
+            trials.append(TrialPart(how=trial.how, shown=trial.shown, ran=trial.ran))
+
     return FindingPart(
         id=finding.id,
         code=finding.code,
@@ -664,7 +752,13 @@ def _finding_part(finding: Finding) -> FindingPart:
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
-        needs=None if finding.threads is None else finding.threads.needs,
+        needs=None if fault is None else fault.needs,
+        headline="" if fault is None else describe_fault(fault),
+        consequence=None if fault is None else fault.consequence,
+        calls=finding.calls,
+        seen=finding.seen,
+        trials=trials,
+        program=finding.short,
         locations=location_parts(finding),
         also=list(finding.also),
         bases=list(finding.bases),

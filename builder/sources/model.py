@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from builder.distributions.thread_statements import Quote, ThreadStatement
 from builder.untrusted.package_names import project_of
 from builder.verdicts.codes import FindingCode
 
@@ -75,6 +76,7 @@ class Source:
         is_pure: its sdist shows no native code, so that a wheel for every Python is a right outcome of its build.
         pure_wheel: upstream's wheel without native code of a release that has native ones as well; empty without one.
         doubt: why only the build can tell whether there is native code, where that is so.
+        statement: what the project says itself of threads; None where that was not read. It changes no job.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Source:
     wheels: tuple[UpstreamWheel, ...] = ()
     lacking: tuple[tuple[str, str], ...] = ()
     offers: tuple[tuple[str, str], ...] = ()
+    statement: ThreadStatement | None = None
 
     @property
     def project(self) -> str:
@@ -131,7 +134,17 @@ class Source:
         fields["wheels"] = tuple(UpstreamWheel(**wheel) for wheel in record.get("wheels", ()))
         fields["lacking"] = tuple((abi, reason) for abi, reason in record.get("lacking", ()))
         fields["offers"] = tuple((abi, version) for abi, version in record.get("offers", ()))
+        if record.get("statement"):
+            fields["statement"] = statement_from_record(record["statement"])
         return cls(**fields)
+
+
+def statement_from_record(record: Mapping[str, Any]) -> ThreadStatement:
+    """Return the statement whose fields were recorded as JSON data."""
+    return ThreadStatement(
+        classifier=record["classifier"],
+        quotes=tuple(Quote(**quote) for quote in record["quotes"]),
+    )
 
 
 def _pure_from_record(record: Mapping[str, Any]) -> Pure:

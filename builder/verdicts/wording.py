@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 def join_names(names: Sequence[str], most: int) -> str:
@@ -21,3 +21,32 @@ def join_names(names: Sequence[str], most: int) -> str:
         return listed
 
     return f"{listed} and {hidden} more"
+
+
+def name_callable(dotted_name: str) -> str:
+    """Return what a person calls a callable: `pkg._core.Box.put` -> `Box.put()`, `pkg._core.Box` -> `Box`.
+
+    A part that begins with a capital letter is taken for a type; a special method keeps its name.
+    """
+    *owners, leaf = dotted_name.split(".")
+    owner = owners[-1] if owners else ""
+    if _is_type(owner):
+        return f"{owner}.{leaf}()"
+    return leaf if _is_type(leaf) else f"{leaf}()"
+
+
+def name_types(dotted_names: Iterable[str]) -> list[str]:
+    """Return the types that callables are methods of, by their dotted names and each once; of no method its own name.
+
+    `pkg.Box.put`, `pkg.Box.get` -> `pkg.Box`.
+    """
+    types: dict[str, None] = {}
+    for name in dotted_names:
+        owner = name.rpartition(".")[0]
+        types[owner if _is_type(owner.rpartition(".")[2]) else name] = None
+
+    return list(types)
+
+
+def _is_type(name: str) -> bool:
+    return name.lstrip("_")[:1].isupper()

@@ -22,11 +22,11 @@ from selenium.webdriver.support.ui import Select
 from builder.judge.bases import BaseOutcome
 from builder.report import outputs
 from builder.store.store import Store
-from tests.unit.documents import HOSTILE, SPEED, abi, document, finding
+from tests.unit.documents import HOSTILE, SPEED, abi, document, fault_abi, finding
 
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage")  # fmt: skip
-PAGES = ("index.html", "packages/foo.html", "packages/package-1.html")
+PAGES = ("index.html", "packages/foo.html", "packages/package-1.html", "packages/package-2.html")
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "cp314t": abi("unproven").model_copy(update=everywhere),
         }
         packages = {f"package-{number}": good for number in range(40)}
+        packages["package-2"] = {**good, "cp314t": fault_abi().model_copy(update=everywhere)}
         run = store.publications.begin_run()
         outputs.write_report(
             document({"foo": {"cp314": first, "cp314t": bad}, **packages}, foo=SPEED), store, run
@@ -129,6 +130,19 @@ def test_it_is_accessible_and_fits_the_screen(
     axe.inject()
     violations = axe.run()["violations"]
     assert violations == [], axe.report(violations)
+
+
+def test_what_maintainers_need_opens_below_what_it_means(browser: webdriver.Chrome, report: Path):
+    show(browser, report / "packages/package-2.html")
+    detail = browser.find_element(By.CSS_SELECTOR, "article details .detail")
+    headline = browser.find_element(By.CSS_SELECTOR, "article h4")
+    assert headline.is_displayed()
+    assert not detail.is_displayed()
+
+    summaries = browser.find_elements(By.CSS_SELECTOR, "article summary")
+    summaries[-1].send_keys(Keys.ENTER)
+    assert detail.is_displayed()
+    assert detail.location["y"] > headline.location["y"]
 
 
 def test_filter_and_sort(browser: webdriver.Chrome, report: Path):

@@ -4,17 +4,24 @@ from collections.abc import Sequence
 
 from builder.report.document import (
     AbiPart,
+    CallablePart,
     Document,
     ExercisedPart,
     FarmPart,
     FindingPart,
     LocationPart,
     PackagePart,
+    QuotePart,
     RatioPart,
     SourcePart,
     SpeedPart,
+    ThreadSafetyPart,
+    TrialPart,
+    UpstreamPart,
     WheelPart,
 )
+from builder.verdicts import Severity
+from builder.verdicts.levels import Consequence, Level, Need
 
 BASES = ["debian-12", "debian-13"]
 HOSTILE = '"><script>alert(1)</script>&\x00|`'
@@ -91,6 +98,69 @@ UNKNOWN_SPEED = SPEED.model_copy(
         "why": "not measured: no call is known",
     }
 )
+
+SENTENCE = "safe as long as no two threads use the same object: if threads share an object of foo.Box, it crashes"
+SAFETY = ThreadSafetyPart(
+    level=Level.DISTINCT,
+    sentence=SENTENCE,
+    callables=[
+        CallablePart(
+            name="foo.Box.put",
+            level=Level.DISTINCT,
+            needs=Need.OBJECT,
+            consequence=Consequence.CRASH,
+            findings=["0123456789ab"],
+        ),
+        CallablePart(
+            name="foo.hash", level=Level.SHARED, needs=None, consequence=None, findings=[]
+        ),
+    ],
+    not_tried=["foo.open"],
+    not_tried_count=12,
+)
+
+UPSTREAM = UpstreamPart(
+    classifier="3 - Stable",
+    meaning="supported in production",
+    quotes=[
+        QuotePart(file="README.md", line=7, text="Boxes are not thread-safe."),
+        QuotePart(file="foo/core.py", line=12, text=HOSTILE, about="Box"),
+    ],
+    disagreement="foo.Box broke here",
+)
+
+
+def fault() -> FindingPart:
+    """Return a crash that takes an object which threads share."""
+    return finding(
+        "WF601", where="foo._core.Box.put", detail="SIGSEGV in Box_put (box.c:7)"
+    ).model_copy(
+        update={
+            "title": "crash under threads",
+            "severity": Severity.WARNING,
+            "needs": Need.OBJECT,
+            "headline": "if threads share an object of `Box` that one of them changes, the process crashes",
+            "consequence": Consequence.CRASH,
+            "remedy": "Give each thread its own `Box`.",
+            "calls": "`s.put(1)` of `foo.Box()`",
+            "trials": [
+                TrialPart(how="as it was found", shown=3, ran=3),
+                TrialPart(how="with nothing shared", shown=0, ran=2),
+            ],
+            "program": f"import foo  # {HOSTILE}",
+            "replay": "wheelfarm replay 0123456789ab",
+        }
+    )
+
+
+def fault_abi() -> AbiPart:
+    """Return the verdict of a package with such a crash, and with what its project says of threads."""
+    said = SAFETY.model_copy(update={"upstream": UPSTREAM})
+    reason = "crash under threads: SIGSEGV in Box_put (box.c:7) (and 2 more)"
+    other = finding("WF504", detail="one phase").model_copy(update={"id": "ba9876543210"})
+    part = abi("thread-unsafe", reason, other, fault())
+    exercised = part.exercised.model_copy(update={"native_callables": 4, "under_threads": 2})
+    return part.model_copy(update={"thread_safety": said, "exercised": exercised})
 
 
 def document(packages: dict[str, dict[str, AbiPart]], **speeds: SpeedPart) -> Document:

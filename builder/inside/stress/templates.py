@@ -1,7 +1,8 @@
 """What can be done with a value: an expression for each of its methods, attributes and slots, arguments left open."""
 
 import inspect
-from collections.abc import Iterator
+import types
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from . import values
@@ -39,15 +40,18 @@ def iter_templates(value: object, surface: Surface) -> Iterator[Template]:
     value_type = type(value)
     for name in sorted(dir(value_type), key=_rank_attribute):
         native_name = surface.find_attribute_name(value_type, name)
+        is_slot = name in SLOTS
         is_native = native_name is not None
-        # A private name is used only where it is that of a native callable: a slot, for instance.
+        # A private name is used only where it is that of a native callable, or of a slot that the package defines.
         is_hidden = name.startswith("_") and native_name not in surface.callables
-        if name in values.NEVER or is_hidden or _is_inherited(value_type, name):
+        is_own_slot = is_slot and _is_written_by(surface.roots, value_type, name)
+        is_skipped = name in values.NEVER or (is_hidden and not is_own_slot)
+        if is_skipped or _is_inherited(value_type, name):
             continue
 
-        if name not in SLOTS:
+        if not is_slot:
             yield from _iter_of_attribute(value, name)
-        elif is_native:
+        elif is_native or is_own_slot:
             yield Template(name, *SLOTS[name])
             if name == "__iter__":  # an iterator of its own can be shared
                 yield Template(name, "iter(s)", 0)
@@ -79,5 +83,15 @@ def _rank_attribute(name: str) -> tuple[bool, str]:
 
 def _is_inherited(kind: type, name: str) -> bool:
     """Return whether the class that defines an attribute is one of Python itself."""
-    definer = next((base for base in kind.__mro__ if name in base.__dict__), object)
-    return definer.__module__ in _OF_THE_INTERPRETER
+    return _find_definer(kind, name).__module__ in _OF_THE_INTERPRETER
+
+
+def _is_written_by(roots: Container[str], kind: type, name: str) -> bool:
+    """Return whether Python code of the package, whose modules are below `roots`, defines an attribute of a class."""
+    definer = _find_definer(kind, name)
+    is_python = isinstance(definer.__dict__.get(name), types.FunctionType)
+    return is_python and definer.__module__.partition(".")[0] in roots
+
+
+def _find_definer(kind: type, name: str) -> type:
+    return next((base for base in kind.__mro__ if name in base.__dict__), object)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder.judge.levels import join_faults
-from builder.verdicts.levels import Level
+from builder.verdicts.levels import Level, Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,6 +56,39 @@ def fold_causes(findings: Iterable[Finding]) -> list[Finding]:
         groups.append([*(member for group in alike for member in group), finding])
 
     return [*(_join(group) for group in groups), *others]
+
+
+def settle_by_type(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings, of which those of a type that breaks when it is shared need no less than that.
+
+    A type that takes no lock has many faults, and not each comes again when less is shared: what was settled for one
+    of its methods holds for the others, if theirs were seen on shared objects as well.
+
+    Args:
+        findings: about threads.
+    """
+    broken_types: set[str] = set()
+    for finding in findings:
+        is_settled = finding.threads is not None and finding.threads.needs is Need.OBJECT
+        if is_settled and not finding.advisory:
+            broken_types |= _list_types(finding)
+
+    settled: list[Finding] = []
+    for finding in findings:
+        fault, types = finding.threads, _list_types(finding)
+        is_open = fault is not None and fault.needs is Need.UNKNOWN and finding.shares
+        if fault is not None and is_open and types and types <= broken_types:
+            fault = replace(fault, needs=Need.OBJECT)
+            settled.append(replace(finding, threads=fault, remedy=fault.remedy))
+        else:
+            settled.append(finding)
+
+    return settled
+
+
+def _list_types(finding: Finding) -> set[str]:
+    """Return the dotted names of what the functions of a finding belong to."""
+    return {function.rpartition(".")[0] for function in finding.functions}
 
 
 def explain_failures(findings: Sequence[Finding]) -> list[Finding]:
@@ -137,6 +170,7 @@ def _join(group: Sequence[Finding]) -> Finding:
         functions=tuple(dict.fromkeys(functions)),
         script=shown.script,
         short=shown.short,
+        calls=shown.calls or first.calls,
         race=shown.race,
         locations=shown.locations or first.locations,
         remedy=first.remedy if threads is None else threads.remedy,

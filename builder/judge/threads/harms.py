@@ -9,6 +9,7 @@ from builder.judge.findings import Finding
 from builder.judge.levels import assess_fault, shares_anything, was_shown
 from builder.judge.threads.sentences import (
     clean_call,
+    count_shown,
     describe_calls,
     describe_counts,
     describe_variants,
@@ -126,7 +127,12 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
 
     fault = None
     if not happens_alone:
-        fault = assess_fault(harm.calls, variants, _CONSEQUENCES[harm.what], came_again=True)
+        fault = assess_fault(
+            harm.calls,
+            variants,
+            _CONSEQUENCES[harm.what],
+            came_again=count_shown(harm.shown, harm.ran),
+        )
 
     return Finding(
         code=code,
@@ -139,15 +145,21 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
         cause=harm.cause,
         functions=_list_harm_functions(harm),
         remedy="" if fault is None else fault.remedy,
+        calls=describe_calls(harm.calls, list_functions(harm.sides)),
+        seen=_describe_seen(harm),
         threads=fault,
     )
 
 
 def _quote_wrong(harm: Harm) -> str:
     """Return a wrong result that was met, as the end of a sentence; empty where there was none."""
-    if not harm.sentences:
-        return ""
-    return f": {clean_call(harm.sentences[0])[:_MAX_SENTENCE_CHARS]}"
+    seen = _describe_seen(harm)
+    return f": {seen}" if seen else ""
+
+
+def _describe_seen(harm: Harm) -> str:
+    """Return a wrong result that was met, beside the right one; empty where there was none."""
+    return clean_call(harm.sentences[0])[:_MAX_SENTENCE_CHARS] if harm.sentences else ""
 
 
 def _list_harm_functions(harm: Harm) -> tuple[str, ...]:

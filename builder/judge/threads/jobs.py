@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from builder.evidence.race import NO_SDIST
 from builder.judge.findings import Finding
 from builder.judge.levels import join_faults, shares_anything
-from builder.judge.threads.causes import explain_failures, fold_causes
+from builder.judge.threads.causes import explain_failures, fold_causes, settle_by_type
 from builder.judge.threads.coverage import describe_preflight, is_proven, judge_coverage
 from builder.judge.threads.harms import judge_harms, judge_watched_harm
 from builder.judge.threads.races import judge_advisories, judge_races
@@ -46,7 +46,7 @@ def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
             kept = replace(kept, threads=join_faults(faults))
         chosen[key] = kept
 
-    explained = explain_failures(list(chosen.values()))
+    explained = explain_failures(settle_by_type(list(chosen.values())))
     worst_first = sorted(explained, key=lambda finding: finding.verdict_rank, reverse=True)
     yield from limit(worst_first)
 

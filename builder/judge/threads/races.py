@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from builder.evidence.race import Variants
 from builder.judge.findings import Finding
-from builder.judge.levels import assess_fault
+from builder.judge.levels import assess_fault, shares_anything
 from builder.judge.location import pair_locations, read_locations
 from builder.judge.threads.sentences import (
+    count_shown,
     describe_calls,
     describe_counts,
     describe_places,
     describe_race,
     describe_variants,
+    list_changing,
     list_functions,
 )
 from builder.verdicts.levels import Consequence
@@ -62,7 +64,8 @@ def _race_finding(race: ShownRace, alike: Sequence[Race], log: str) -> Finding:
         race.calls,
         race.arms,
         Consequence.FREED if race.freed else Consequence.RACE,
-        came_again=bool(race.shown),
+        came_again=count_shown(race.shown, race.ran),
+        changing=list_changing([race, *alike]),
     )
 
     return Finding(
@@ -78,7 +81,9 @@ def _race_finding(race: ShownRace, alike: Sequence[Race], log: str) -> Finding:
         functions=functions,
         also=_list_also(race),
         remedy=fault.remedy,
+        calls=calls,
         threads=fault,
+        shares=race.calls is not None and shares_anything(race.calls),
     )
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder.judge.threads.headlines import ENDS, SHARED_THINGS
 from builder.verdicts.levels import Consequence, Level, Need
-from builder.verdicts.wording import join_names
+from builder.verdicts.wording import join_names, name_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from builder.judge.findings import Finding
     from builder.judge.levels import ThreadFault
+    from builder.judge.threads.statements import UpstreamWords
     from builder.verdicts.codes import FindingCode
 
 _MAX_NAMED = 3  # callables in a sentence
@@ -56,12 +58,14 @@ class ThreadSafety:
         sentence: what that means, for someone who knows no C.
         callables: what is known of each native callable that threads called, the least safe first.
         not_tried: native callables that threads did not call, sorted.
+        upstream: what the project says of it itself; None where it says nothing.
     """
 
     level: Level
     sentence: str
     callables: tuple[CallableSafety, ...] = ()
     not_tried: tuple[str, ...] = ()
+    upstream: UpstreamWords | None = None
 
 
 def assess_package(
@@ -158,15 +162,6 @@ def _choose_level(
 
 # --- in words ---------------------------------------------------------------------------------------------------------
 
-_ENDS = {
-    Consequence.CRASH: "the process crashes",
-    Consequence.FREED: "memory is used that another thread has given back, so the process may crash",
-    Consequence.WRONG: "results are wrong",
-    Consequence.HANG: "threads wait for ever",
-    Consequence.RACE: "they access the same memory at the same time, though no harm was seen",
-}
-"""What happens, for someone who knows no C."""
-
 
 def _explain(
     level: Level, rows: Sequence[CallableSafety], tried: int, not_tried: int, *, has_gil: bool
@@ -184,14 +179,22 @@ def _explain(
     if has_gil:
         return "it turns the GIL on, so nothing is known of how it does without"
 
-    unsettled = [row.name for row in rows if row.needs is Need.UNKNOWN]
-    parts = [f"it is not known whether threads may share its objects: {reach}"]
-    if unsettled:
-        names = join_names(unsettled, _MAX_NAMED)
-        parts.append(f"what threads share when {names} races could not be settled")
+    # What was seen comes before what is not known.
+    parts = list(_explain_unsettled(rows))
     if sharing:
         parts.append(sharing)
+    parts.append(f"it is not known whether threads may share its objects: {reach}")
     return "; ".join(parts)
+
+
+def _explain_unsettled(rows: Iterable[CallableSafety]) -> Iterator[str]:
+    """Yield what breaks though nobody knows what threads have to share for that, the worst first."""
+    unsettled = [row for row in rows if row.needs is Need.UNKNOWN]
+    for consequence in reversed(Consequence):
+        names = [row.name for row in unsettled if row.consequence is consequence]
+        if names:
+            listed = join_names(names, _MAX_NAMED)
+            yield f"when several threads call {listed}, {ENDS[consequence]}; what they share for that was not settled"
 
 
 def _explain_broken(rows: Sequence[CallableSafety], level: Level) -> Iterator[str]:
@@ -201,7 +204,7 @@ def _explain_broken(rows: Sequence[CallableSafety], level: Level) -> Iterator[st
         names = [row.name for row in broken if row.consequence is consequence]
         if names:
             listed = join_names(names, _MAX_NAMED)
-            what = _ENDS[consequence]
+            what = ENDS[consequence]
             yield f"when several threads call {listed}, {what}, even if each has objects of its own"
 
     if broken and level is Level.COMPATIBLE:
@@ -210,18 +213,9 @@ def _explain_broken(rows: Sequence[CallableSafety], level: Level) -> Iterator[st
         yield "not even a lock round every such call helps: call it from one thread only"
 
 
-_SHARED_THINGS = {
-    Need.OBJECT: "share an object of {names} that one of them changes",
-    Need.READING: "share an object of {names}",
-    Need.ARGUMENT: "pass the same object to {names} and one of them changes it",
-    Need.COMPONENT: "use {names} on objects that were made of the same object",
-}
-"""What threads do when a fault shows."""
-
-
 def _explain_sharing(rows: Sequence[CallableSafety]) -> Iterator[str]:
     """Yield what threads must not share, and what happens if they do."""
-    for need, what in _SHARED_THINGS.items():
+    for need, what in SHARED_THINGS.items():
         of_need = [row for row in rows if row.level is Level.DISTINCT and row.needs is need]
         if not of_need:
             continue
@@ -230,21 +224,6 @@ def _explain_sharing(rows: Sequence[CallableSafety]) -> Iterator[str]:
         worst = max(consequences, key=lambda consequence: consequence.rank)
         names = [row.name for row in of_need]
         if need is not Need.ARGUMENT:
-            names = _name_types(names)
+            names = name_types(names)
         sharing = what.format(names=join_names(names, _MAX_NAMED))
-        yield f"if threads {sharing}, {_ENDS[worst]}"
-
-
-def _name_types(names: Iterable[str]) -> list[str]:
-    """Return the types that callables are methods of, each once; of what is no method its own name.
-
-    `pkg.Box.put`, `pkg.Box.get` -> `pkg.Box`. A part that begins with a capital letter is taken for a type.
-    """
-    types: dict[str, None] = {}
-    for name in names:
-        owner = name.rpartition(".")[0]
-        owner_name = owner.rpartition(".")[2].lstrip("_")
-        is_method = owner_name[:1].isupper()
-        types[owner if is_method else name] = None
-
-    return list(types)
+        yield f"if threads {sharing}, {ENDS[worst]}"

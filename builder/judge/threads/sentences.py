@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _MAX_FUNCTIONS = 4  # named of a cause; the rest are counted
 _MAX_CALLS = 3  # of a finding, in its sentence; its program has all
 _MAX_MAKE_CHARS = 80
+_MAX_STEPS = 2  # that an object was taken through before
+_MAX_CHANGING = 2  # functions that users can be told to call before threads begin
 _MAX_LINES = 4  # of source; the report has all
 
 _HARNESS_CALLS = (
@@ -194,11 +196,29 @@ def describe_calls(scenario: Scenario | None, functions: Iterable[str] = ()) -> 
     if len(ranked) > _MAX_CALLS:
         description += f" and {len(ranked) - _MAX_CALLS} more calls"
     if scenario.make:
-        description += f" of `{clean_call(scenario.make)[:_MAX_MAKE_CHARS]}`"
+        description += f" of {describe_making(scenario.make)}"
     if scenario.source:
         description += f", as in {scenario.source}"
 
     return description
+
+
+def describe_making(make: str) -> str:
+    """Return how an object is made, in words: "`Box()`", "`Box()`, after `s.put(1)`".
+
+    What was done to it before is what `values.after(Box(), lambda s: s.put(1))` says.
+    """
+    _, is_prepared, inner = make.partition("values.after(")
+    if not is_prepared or make.partition("values.after(")[0]:
+        return f"`{clean_call(make)[:_MAX_MAKE_CHARS]}`"
+
+    maker, *steps = inner.removesuffix(")").split(", lambda s: ")
+    made = f"`{clean_call(maker)[:_MAX_MAKE_CHARS]}`"
+    if not steps:
+        return made
+
+    calls = [f"`{clean_call(step)[:_MAX_MAKE_CHARS]}`" for step in steps]
+    return f"{made}, after {join_names(calls, _MAX_STEPS)}"
 
 
 def clean_call(expression: str) -> str:
@@ -275,6 +295,32 @@ def describe_variants(variants: Variants) -> str:
         clauses += f"; with nothing shared 0 of {variants.private[1]} times"
 
     return clauses
+
+
+def list_changing(races: Iterable[Race]) -> tuple[str, ...]:
+    """Return the dotted names of the few functions that change or free what others only use.
+
+    Empty where these are not told apart, are many, or are none that a user calls: then no order of calls avoids it.
+    """
+    changing: dict[str, None] = {}
+    using: set[str] = set()
+    for race in races:
+        for side in race.sides:
+            changes = side.access in {"write", "free"}
+            if side.kind == "builtin" or (changes and side.kind not in {"function", "call"}):
+                return ()
+            if changes:
+                changing[side.function] = None
+            else:
+                using.add(side.function)
+
+    has_readers = not using <= set(changing)
+    return tuple(changing) if has_readers and len(changing) <= _MAX_CHANGING else ()
+
+
+def count_shown(shown: int | None, ran: int | None) -> tuple[int, int] | None:
+    """Return how often a program showed something again, of how many times; None where there was none."""
+    return (shown, ran or shown) if shown else None
 
 
 def describe_counts(shown: int | None, ran: int | None) -> str:

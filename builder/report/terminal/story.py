@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         PackagePart,
         SourcePart,
         ThreadSafetyPart,
+        UpstreamPart,
     )
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -231,18 +232,38 @@ def _render_safety(part: ThreadSafetyPart, console: Console) -> None:
     untried = safety.name_not_tried(part)
     if untried:
         console.print(Text(f"          not tried: {untried}", style="dim"), soft_wrap=True)
+    if part.upstream is not None:
+        _render_upstream(part.upstream, console)
+
+
+def _render_upstream(upstream: UpstreamPart, console: Console) -> None:
+    """Print what the project says of threads itself, and where that is not what was measured."""
+    texts: list[str] = []
+    classifier = safety.explain_classifier(upstream)
+    if classifier:
+        texts.append(classifier)
+    for quote in upstream.quotes:
+        texts.append(f"“{quote.text}” {safety.place_of(quote)}")
+    if upstream.disagreement:
+        texts.append(f"but {upstream.disagreement}")
+
+    for number, text in enumerate(texts):
+        label = "says    " if number == 0 else " " * 8
+        console.print(Text(f"  {label}{text}"), soft_wrap=True)
 
 
 def _render_finding(finding: FindingPart, console: Console) -> None:
-    """Print a finding with its remedy and, if there is one, the log to read."""
-    text = f"{finding.title}: {finding.detail}"
+    """Print a finding with its remedy and, if there is one, the log to read; a fault under threads for people first."""
+    details = f"{finding.title}: {finding.detail}"
     if finding.bases:
-        text += f" [{', '.join(finding.bases)}]"
+        details += f" [{', '.join(finding.bases)}]"
     line = Text(f"  {finding.code}   ", style=SEVERITY_STYLES[finding.severity])
-    line.append(text, style="")
+    line.append(safety.capitalize(finding.headline) or details, style="")
 
     console.print(line, soft_wrap=True)
     console.print(Text(f"          {finding.remedy}", style="italic"), soft_wrap=True)
+    if finding.headline:
+        console.print(Text(f"          {details}", style="dim"), soft_wrap=True)
     if finding.log:
         console.print(Text(f"          log: {finding.log}", style="dim"), soft_wrap=True)
 

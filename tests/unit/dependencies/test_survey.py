@@ -170,6 +170,8 @@ def test_the_free_threading_classifier():
         == "2 - Beta"
     )
     assert ReleaseMetadata(classifiers=(f"{prefix}Free Threading",)).free_threading == "stated"
+    both = (f"{prefix}Free Threading", f"{prefix}Free Threading :: 3 - Stable")
+    assert ReleaseMetadata(classifiers=both).free_threading == "3 - Stable"
     assert NONE.free_threading == ""
 
 

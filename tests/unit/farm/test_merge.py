@@ -20,6 +20,7 @@ from builder.store.store import Store
 from tests.job_ids import job_id
 from tests.unit.farm import shard_samples as samples
 
+QUOTE = {"file": "README.md", "line": 3, "text": "A Box is not thread-safe.", "about": ""}
 BUILD, AUDIT = job_id("build:foo@debian-12"), job_id("audit:foo@debian-12")
 
 
@@ -342,6 +343,11 @@ def test_a_result_of_another_package_here_is_not_replaced(
         ("needs", ["../x"]),
         ("needed_by", 1),
         ("more", 1),
+        ("statement", {"classifier": "3" * 41, "quotes": []}),
+        ("statement", {"classifier": "", "quotes": [QUOTE] * 7}),
+        ("statement", {"classifier": "", "quotes": [{**QUOTE, "text": "x" * 321}]}),
+        ("statement", {"classifier": "", "quotes": [{**QUOTE, "line": -1}]}),
+        ("statement", {"classifier": "", "quotes": [{**QUOTE, "about": "<b>"}]}),
         ("pure", [{"name": "pip", "version": "1", "filename": "../pip-1-py3-none-any.whl", "sha256": "0" * 64}]),
         ("pure", [{"name": "pure", "version": "1.0", "filename": "pip-1.0-py3-none-any.whl", "sha256": "0" * 64}]),
         ("pure", [{"name": "bar", "version": "1.0", "filename": "bar-1.0-py3-none-any.whl", "sha256": "0" * 64}]),
@@ -355,6 +361,18 @@ def test_a_hostile_source_is_refused(
     found["foo"][field] = value
     edit(pair[1], found=found)
     refused(r"shard\.json")
+
+
+def test_what_a_project_says_of_threads_comes_with_its_shard(
+    pair: list[Path], matrix: matrices.Matrix, store: Store
+):
+    found = read(pair[1])["found"]
+    found["foo"]["statement"] = {"classifier": "3 - Stable", "quotes": [QUOTE]}
+    edit(pair[1], found=found)
+    merged = merge.merge_shards(pair, matrix, store)
+    statement = merged.sources.found["foo"].statement
+    assert statement is not None
+    assert (statement.classifier, statement.quotes[0].text) == ("3 - Stable", QUOTE["text"])
 
 
 def test_a_package_that_nobody_asked_for_is_refused(

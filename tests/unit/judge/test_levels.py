@@ -98,18 +98,105 @@ def test_of_many_races_those_that_need_nothing_are_kept():
     assert judgement.findings[1].detail.endswith("; with nothing shared 0 of 2 times")
 
 
+LOCK_HELPS = " With a lock round every call it did not show."
+
+
 @pytest.mark.parametrize(
     ("calls", "arms", "remedy"),
     [
-        (scenario(), SETTLED, "Give each thread an object of its own, or put a lock round every use of a shared one."),
-        (scenario(make=None), {"locked": [2, 2]}, "Call it from one thread only: it was tried with a lock round every call, which does not help."),
-        (scenario(make=None), {"locked": [0, 2]}, "Put one lock round every such call, or call it from one thread only. With a lock round every call it did not show."),
+        (scenario(), SETTLED, "Give each thread its own `Box`, or put a lock round every use of a shared one."),
+        (scenario(natives=["foo.f", "foo.g"]), SETTLED,
+         "Give each thread its own object, or put a lock round every use of a shared one."),
+        (scenario(make=None, natives=["foo.step"]), {"locked": [2, 2]},
+         "Call `step()` from one thread only: it was tried with a lock round every call, which does not help."),
+        (scenario(make=None, natives=["foo.step"]), {"locked": [0, 2]},
+         f"Put one lock round every call of `step()`, or call it from one thread only.{LOCK_HELPS}"),
+        (scenario(make=None, argument="[1]", natives=["foo.dump"]), SETTLED,
+         "Pass a copy to `dump()`, or hold a lock while it is called and while what was passed is changed."),
+        (scenario(), {**SETTLED, "reading": [1, 2]},
+         "Give each thread its own `Box`: sharing one breaks even where threads only read it."),
+        (scenario(), {"locked": [0, 2]},
+         f"Put one lock round every call of `Box.get()`, `Box.put()`, or call it from one thread only.{LOCK_HELPS}"),
         (scenario(), {}, ""),
     ],
 )  # fmt: skip
 def test_the_remedy_fits_what_it_needs(calls: dict[str, Any], arms: dict[str, Any], remedy: str):
     (finding,) = judged(race(races=[event(calls=calls, arms=arms)]), exercise()).findings
     assert finding.remedy == remedy
+
+
+def side(function: str, access: str, kind: str = "call") -> dict[str, Any]:
+    return {
+        "function": f"foo.Box.{function}", "kind": kind, "owner": "foo.Box", "access": access, "source": "foo.c:7",
+        "place": f"{function} (foo.c)", "builtin": "", "api": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sides", "is_told"),
+    [
+        ([side("build", "free"), side("get", "read")], True),
+        ([side("build", "write"), side("get", "read")], True),
+        # Each of them changes it: no order of calls avoids it.
+        ([side("build", "write"), side("build", "write")], False),
+        ([side("build", "write"), side("build", "read")], False),
+        # Nobody calls the end of an object, and what is the interpreter's is no function of the package.
+        ([side("build", "free", kind="free"), side("get", "read")], False),
+        ([side("build", "write", kind="builtin"), side("get", "read")], False),
+    ],
+)
+def test_what_alone_changes_an_object_is_to_be_called_before_threads_share_it(
+    sides: list[dict[str, Any]], *, is_told: bool
+):
+    (finding,) = judged(race(races=[event(arms=SETTLED, sides=sides)]), exercise()).findings
+    first = "Make every call of `Box.build()` before threads share the `Box`, or put a lock"
+    assert finding.remedy.startswith(first) is is_told
+    assert finding.remedy.endswith("of a shared one, or give each thread its own.") is is_told
+
+
+def test_a_reader_of_one_race_tells_what_changes_in_another_of_its_cause():
+    own = event(cause="f", arms=SETTLED, places=["a"], sides=[side("build", "write")] * 2)
+    other = event(
+        cause="f", arms=SETTLED, places=["b"], sides=[side("build", "write"), side("get", "read")]
+    )
+    (finding,) = judged(race(races=[own, other]), exercise()).findings
+    assert finding.remedy.startswith("Make every call of `Box.build()` before")
+
+
+@pytest.mark.parametrize(
+    ("calls", "arms", "headline"),
+    [
+        (scenario(), SETTLED, "if threads share an object of `Box` that one of them changes, the process crashes"),
+        (scenario(make=None, natives=["foo._c.step"]), {},
+         "when several threads call `step()`, the process crashes, even if each has objects of its own"),
+        (scenario(make=None, argument="[1]", natives=["foo.dump"]), SETTLED,
+         "if threads pass the same object to `dump()` and one of them changes it, the process crashes"),
+        (scenario(natives=["foo.Box.get"]), {},
+         "when several threads call `Box.get()`, the process crashes; what they share for that was not settled"),
+    ],
+)  # fmt: skip
+def test_a_fault_has_a_headline_without_c(
+    calls: dict[str, Any], arms: dict[str, Any], headline: str
+):
+    harm = event("crash", signal="SIGSEGV", calls=calls, arms=arms)
+    (finding,) = part(judged(race(), exercise(harms=[harm]))).findings
+    assert finding.headline == headline
+    assert finding.consequence is Consequence.CRASH
+
+
+def test_how_often_it_showed_in_which_variant_is_kept():
+    arms = {**SETTLED, "locked": [0, 2], "gil": [1, 2]}
+    (finding,) = part(judged(race(races=[event(arms=arms)]), exercise())).findings
+    assert [(trial.how, trial.shown, trial.ran) for trial in finding.trials] == [
+        ("as it was found", 3, 10),
+        ("with nothing shared", 0, 2),
+        ("with a lock round every call", 0, 2),
+        ("with the GIL on", 1, 2),
+    ]
+    (never,) = part(
+        judged(race(races=[event(shown=None, ran=None, arms=None)]), exercise())
+    ).findings
+    assert never.trials == []
 
 
 def test_too_little_reach_is_not_safe_on_distinct_objects():

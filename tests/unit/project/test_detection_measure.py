@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from benchmarks.detection import labels as tables
-from benchmarks.detection import replays
+from benchmarks.detection import replays, runs
 from benchmarks.detection.labels import Label, split_into_batches
-from benchmarks.detection.page import render_page
 from benchmarks.detection.reach import summarize_reach
-from benchmarks.detection.runs import BLAMED, Package, names_one_of, read_package, render_table
-from benchmarks.detection.score import count_changes, describe_packages, score
+from benchmarks.detection.runs import (
+    BLAMED,
+    METHODS,
+    NOT_MEASURED,
+    Package,
+    examine,
+    names_one_of,
+    read_package,
+    read_run,
+    render_table,
+)
+from benchmarks.detection.score import count_changes, score
 
 
 def label(package: str, expected: str, *functions: str, version: str = "") -> Label:
@@ -71,6 +82,87 @@ def test_a_package_that_turns_the_gil_on_is_found_by_importing_it():
     assert scores["methods"]["all"]["found"] == 1
 
 
+def test_a_method_is_right_where_what_it_shows_names_the_function():
+    def race_of(function: str) -> Any:
+        side = {"function": function, "place": f"{function} (memo.c)"}
+        facts = {"races": [{"sides": [side], "places": []}], "harms": []}
+        return SimpleNamespace(facts=facts, seconds=3.0)
+
+    def exercise_of(*, steered: bool) -> Any:
+        harm = {"shown": 2, "steered": steered, "calls": {"natives": ["memo.Memo.get"]}}
+        tests = {"findings": {"test_set": "assert 1 == 2"}, "seconds": 1.0}
+        return SimpleNamespace(facts={"harms": [harm], "own_tests": tests}, seconds=2.0)
+
+    one = label("pkg", "distinct", "memo_get")
+    part: dict[str, Any] = {"verdict": "racy", "findings": []}
+    right = read_package(
+        one, part, {"race": race_of("Memo.get"), "exercise": exercise_of(steered=False)}
+    )
+    wrong = read_package(
+        one, part, {"race": race_of("Memo.set"), "exercise": exercise_of(steered=True)}
+    )
+
+    rights = {method: score([right])["methods"][method]["right"] for method in METHODS}
+    assert rights == {
+        "import": 0,
+        "own tests": 0,
+        "stress": 1,
+        "stress with sanitizer": 1,
+        "all": 0,
+    }
+    methods = score([wrong])["methods"]
+    assert methods["own tests"]["blamed"] == 1
+    assert methods["stress"]["blamed"] == 0
+    assert methods["stress with sanitizer"]["blamed"] == 1
+    assert methods["stress with sanitizer"]["right"] == 0
+
+
+def test_a_package_without_a_verdict_does_not_end_the_measurement(tmp_path: Path):
+    document = {"packages": [{"name": "other", "abis": {"cp314": {}}}]}
+    (tmp_path / "verdicts.json").write_text(json.dumps(document))
+    labels = [label("lost", "distinct", "put"), label("other", "compatible")]
+
+    packages = read_run(labels, tmp_path)
+
+    assert [package.verdict for package in packages] == [NOT_MEASURED] * 2
+    assert packages[0].failure == "verdicts.json has no such package"
+    methods = score(packages)["methods"]
+    assert methods["all"]["missed"] == 1
+    assert methods["all"]["clean"] == 1
+
+
+def test_a_batch_that_the_farm_cannot_run_does_not_end_the_measurement(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def fail(matrix: Path, wheelhouse: Path, effort: str) -> float:
+        assert tomllib.loads(matrix.read_text())["packages"]["pkg"]
+        raise RuntimeError("the farm ended with exit code 2: nothing was measured")
+
+    monkeypatch.setattr(runs, "run_farm", fail)
+    packages = examine("releases", [label("pkg", "distinct", version="1")], tmp_path, "quick")
+
+    assert packages[0].verdict == NOT_MEASURED
+    assert "exit code 2" in packages[0].failure
+
+
+def test_with_no_run_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(runs, "run_farm", pytest.fail)
+    packages = examine("releases", [label("pkg", "distinct")], tmp_path, "quick", reads_only=True)
+    assert packages[0].failure == "there is no verdicts.json"
+
+
+def test_a_package_that_is_in_no_set_is_refused():
+    sets = tables.read_sets(["corpus", "releases"], ["ticketry"])
+    assert {name: len(labels) for name, labels in sets.items()} == {"corpus": 1}
+    with pytest.raises(SystemExit, match=r"or benchmarks/releases\.tsv: tickety$"):
+        tables.read_sets(["corpus", "releases"], ["ticketry", "tickety"])
+
+
+def test_the_class_of_a_release_is_what_threads_share():
+    release = tables.read_labels("releases", ["blurhash-python"])
+    assert [one.kind for one in release] == ["threads share nothing", "compatible"]
+
+
 def test_findings_on_anything_but_threads_name_no_function():
     finding = {"code": "WF402", "where": "memo_get", "detail": ""}
     assert not names_one_of(("memo_get",), [finding])
@@ -85,7 +177,11 @@ def test_verdicts_that_differ_between_runs_are_counted():
             label=label("other", "compatible"),
         )
 
-    assert count_changes([first, second]) == {"packages": 2, "changed": 1, "runs": 2}
+    changes = count_changes([first, second])
+    assert [changes[name] for name in ("packages", "changed", "runs")] == [2, 1, 2]
+    assert changes["which"] == ["pkg"]
+    assert changes["methods"]["all"] == 1
+    assert changes["methods"]["stress"] == 0
     assert count_changes([first, first])["changed"] == 0
 
 
@@ -140,28 +236,6 @@ def test_each_release_is_replayed_from_the_wheelhouse_of_its_batch(
     assert [row["version"] for row in rows] == ["1", "3", "2", "3"]
 
 
-def test_the_page_has_what_was_measured():
-    packages = [
-        read("distinct", "distinct", "Memo.get", "memo_get"),
-        read("compatible", "compatible"),
-    ]
-    measured: dict[str, Any] = {
-        **score(packages),
-        "packages": describe_packages(packages),
-        "stability": count_changes([packages]),
-    }
-    pairs = [
-        {"package": "pkg", "version": "2", "found_in": "1", "replay": "ab", "shown": 0, "runs": 10}
-    ]
-    page = render_page({"effort": "quick", "sets": {"corpus": measured}, "pairs": pairs})
-
-    assert page.startswith("# Detection\n\nAfter this page you ")
-    assert "| the verdict of wheelfarm | 1 of 1 |" in page
-    assert "| cache | 1 of 1 |" in page
-    assert "| pkg | 1 | 2 | 0 of 10 |" in page
-    assert "there was one run" in page
-
-
 def test_the_reach_is_the_median_of_packages_with_native_callables():
     def package(
         name: str, verdict: str, callables: int, reached: int, pairs: int
@@ -189,5 +263,3 @@ def test_the_reach_is_the_median_of_packages_with_native_callables():
     assert reach["without_pairs"] == ["most", "pure"]
     assert reach["undetermined"] == ["pure"]
     assert reach["packages"][0]["findings"] == {"WF605": 1}
-    page = render_page({"sets": {}, "popular": {"effort": "quick", **reach}})
-    assert "| half 1 | distinct | - | 5 of 10 | 3 |" in page

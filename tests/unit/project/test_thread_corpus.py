@@ -65,11 +65,11 @@ def test_enough_of_each_kind():
 )
 def test_the_functions_exist(row):
     text = "\n".join(_sources(row["package"]).values())
-    missing = [
-        name
-        for name in row["function"].split(",")
-        if not re.search(rf"\b{re.escape(name)}\b", text)
-    ]
+    missing = []
+    for name in row["function"].split(","):
+        written = name.partition("___")[0]  # of `Type___slot__`, as Python calls it, the type
+        if not re.search(rf"\b{re.escape(written)}\b", text):
+            missing.append(name)
     assert missing == []
 
 

@@ -154,6 +154,9 @@ def test_a_python_class_is_called_by_its_public_names(surface: Surface):
 
     assert texts(Box(), surface) == ["s.put({})", "s.size", "setattr(s, 'size', {})"]
 
+    Box.__module__ = f"{NATIVE}.boxes"  # the package's own: its slots are how it is used
+    assert texts(Box(), surface)[3:] == ["len(s)"]
+
 
 # --- subjects -------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from builder.evidence.race import Race, Scenario, Side
 from builder.judge.findings import Finding
 from builder.judge.levels import ThreadFault
 from builder.judge.location import Location
-from builder.judge.threads.causes import explain_failures, fold_causes
+from builder.judge.threads.causes import explain_failures, fold_causes, settle_by_type
 from builder.judge.threads.sentences import (
     clean_call,
     describe_calls,
@@ -254,3 +254,19 @@ def test_what_damaged_memory_does_elsewhere_is_explained_by_the_fault(
     assert explained[0] == crash
     assert [one.advisory for one in explained[1:]] == [is_explained] * 2
     assert explain_failures([ended, once]) == [ended, once]
+
+
+def test_what_is_settled_for_a_type_holds_for_its_other_methods():
+    settled = finding(
+        "WF601", "put", "pkg.Table.put", threads=fault(Consequence.CRASH, Need.OBJECT)
+    )
+    unknown = fault(Consequence.FREED, Need.UNKNOWN)
+    same = finding("WF604", "pop", "pkg.Table.pop", threads=unknown, shares=True)
+    alone = finding("WF604", "pop", "pkg.Table.get", threads=unknown, shares=False)
+    other = finding("WF604", "pop", "pkg.Queue.pop", threads=unknown, shares=True)
+
+    kept, adopted, *rest = settle_by_type([settled, same, alone, other])
+    assert kept == settled
+    assert adopted.threads == fault(Consequence.FREED, Need.OBJECT)
+    assert adopted.remedy.startswith("Give each thread its own `Table`")
+    assert rest == [alone, other]

@@ -91,8 +91,9 @@ OLD = {"racy_seen": True, "clean_silent": True}  # evidence of before freed memo
 def judged(
     raced: Evidence | None, exercised: Evidence | None, *, abi: str = "cp314t", **more: Any
 ) -> Judgement:
+    source = more.pop("source", SOURCE)
     case = PackageEvidence(
-        source=SOURCE, builds={"debian-12": build()}, audits={"debian-12": audit()}, loads={("debian-12", "debian-13"): load()}, skip={},
+        source=source, builds={"debian-12": build()}, audits={"debian-12": audit()}, loads={("debian-12", "debian-13"): load()}, skip={},
         bases=BASES, interfaces=interfaces.load(), race=raced, exercise=exercised, **more,
     )  # fmt: skip
     return judge_package(case, ABIS).abis[abi]
