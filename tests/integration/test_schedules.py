@@ -83,6 +83,7 @@ def test_what_luck_decides_is_shown_with_delays_and_what_is_safe_is_not(
                 "/source/aliasbook.c": (threads / "aliasbook/src/aliasbook.c").read_bytes(),
             },
             collect="/result",
+            user="root",
         ),
         tmp_path,
     )
