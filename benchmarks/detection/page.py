@@ -67,7 +67,7 @@ def render_page(results: dict[str, Any]) -> str:
         "sets": "\n".join(sections),
         "replays": _render_pairs(results.get("pairs") or []),
         "popular": _render_reach(results.get("popular")),
-        "tools": _render_tools(),
+        "tools": _render_tools(sets, others),
     }
     page = _TEMPLATE.read_text()
     for name, text in figures.items():
@@ -391,15 +391,22 @@ def _render_reach(reach: dict[str, Any] | None) -> str:
     return "\n".join(lines) + "\n" + _render_table(columns, rows)
 
 
-def _render_tools() -> str:
-    """Return which tools were looked at, which are measured, and why the others are not."""
+def _render_tools(sets: dict[str, dict[str, Any]], others: dict[str, dict[str, Any]]) -> str:
+    """Return which tools were looked at, which of them have figures here, and why the others have none."""
+    shown: set[str] = set()
+    for name, scores in sets.items():
+        methods = {**scores["methods"], **others.get(name, {})}
+        shown.update(method for method, counts in methods.items() if counts["seconds"])
+
     rows: list[list[str]] = []
     for tool in tomllib.loads(_TOOLS.read_text())["tool"]:
-        name = f"{tool['name']} {tool['version']}".strip()
-        word = "measured" if "measured" in tool else "not measured"
-        rows.append([name, tool["does"], word, tool.get("measured") or tool["reason"]])
+        word = "no"
+        if "as" in tool:
+            word = "yes" if tool["as"] in shown else "not yet"
+        title = f"{tool['name']} {tool['version']}".strip()
+        rows.append([title, tool["does"], word, tool["remark"]])
 
-    return _render_table(["tool", "what it does", "", "why"], rows)
+    return _render_table(["tool", "what it does", "measured", "why"], rows)
 
 
 def _render_table(columns: list[str], rows: list[list[str]]) -> str:
