@@ -146,7 +146,7 @@ def run_round(
     if make_immortal:
         for value in (subject, shared, *series):
             make_immortal(value)
-    ready = []
+    ready: list[int] = []
     came_back = [()] * threads  # by thread: places in its row of calls that returned
 
     def work(number):
