@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from builder.evidence.race import Scenario
 
-_MAX_NATIVES = 4
-"""Native callables by which a fault is named; where its program reaches more, it is named after their type."""
+MAX_NATIVES = 4
+"""Native callables by which a fault is named, and that `where` of a finding has at most; where its program reaches
+more, a fault is named after their type."""
 
 _MADE_BY = re.compile(r"([A-Za-z_][\w.]*)\(")
 """What an expression calls first: `pkg.Box(4)` -> `pkg.Box`."""
@@ -133,7 +134,7 @@ class ThreadFault:
 def _join_calls(dotted_names: Iterable[str]) -> str:
     """Return callables as a person writes them, for a sentence."""
     names = dict.fromkeys(f"`{name_callable(name)}`" for name in dotted_names)
-    return join_names(list(names), _MAX_NATIVES)
+    return join_names(list(names), MAX_NATIVES)
 
 
 def assess_fault(
@@ -270,7 +271,7 @@ def shares_anything(scenario: Scenario) -> bool:
 
 def name_callables(scenario: Scenario) -> tuple[str, ...]:
     """Return the native callables that a scenario is about; its type where it reaches many; else none."""
-    if 0 < len(scenario.natives) <= _MAX_NATIVES:
+    if 0 < len(scenario.natives) <= MAX_NATIVES:
         return scenario.natives
 
     owners = {name.rpartition(".")[0] for name in scenario.natives}

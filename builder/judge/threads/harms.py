@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from builder.evidence.race import Variants
 from builder.judge.findings import Finding
-from builder.judge.levels import assess_fault, shares_anything, was_shown
+from builder.judge.levels import MAX_NATIVES, assess_fault, shares_anything, was_shown
 from builder.judge.threads.sentences import (
     clean_call,
     count_shown,
@@ -31,7 +31,6 @@ _CONSEQUENCES = {
     "hang": Consequence.HANG,
     "wrong": Consequence.WRONG,
 }
-_MAX_NATIVES = 4  # native callables of a finding, in `where`
 _MAX_BLAMED = (
     2  # callables of a harm without a stack that stand for its cause: of more, most are innocent
 )
@@ -179,7 +178,7 @@ def _name_calls(harm: Harm) -> str:
     """
     if harm.sides:
         return " and ".join(list_functions(harm.sides))
-    return ", ".join(find_natives(harm)[:_MAX_NATIVES]) or describe_calls(harm.calls)
+    return ", ".join(find_natives(harm)[:MAX_NATIVES]) or describe_calls(harm.calls)
 
 
 def _describe_harm(harm: Harm) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder.evidence.race import NO_SDIST
 from builder.judge.findings import Finding
-from builder.judge.levels import join_faults, shares_anything
+from builder.judge.levels import MAX_NATIVES, join_faults, shares_anything
 from builder.judge.threads.causes import explain_failures, fold_causes, settle_by_type
 from builder.judge.threads.coverage import describe_preflight, is_proven, judge_coverage
 from builder.judge.threads.harms import judge_harms, judge_watched_harm
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
 _MAX_NAMED = 6  # places named of the findings that are left out
-_MAX_NATIVES = 4  # native callables of a finding, in `where`
 
 
 def deduplicate(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -186,7 +185,7 @@ def _judge_interference(interference: Iterable[Interference], log: str) -> Itera
     """Yield a finding for each process that the package ended (WF621), or for which it spoke (WF622)."""
     for event in interference:
         calls = describe_calls(event.calls)
-        where = ", ".join(event.calls.natives[:_MAX_NATIVES]) or calls
+        where = ", ".join(event.calls.natives[:MAX_NATIVES]) or calls
         if event.what == "end":
             detail = f"the process {event.detail} when threads make {calls}"
             shares = shares_anything(event.calls)
