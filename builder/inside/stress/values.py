@@ -185,22 +185,26 @@ class SlowBuffer:
 
 
 class Reentrant:
-    """A key, number or callback that changes an object whenever it is asked for anything, and when it is given back.
+    """A key, number or callback that changes an object when it is asked for anything, and when it is given back.
 
     What asks is often in the middle of its work on that very object.
     """
+
+    MOST = 8  # changes: what goes through all items of a container has to come to their end
 
     def __init__(self, key: object, subject: object, step: Callable[[object], object]) -> None:
         self.key = key
         self.subject = subject
         self.step = step
         self.busy = False
+        self.changes = 0
 
     def enter(self) -> None:
-        """Change the object, unless that is being done."""
-        if self.busy:
+        """Change the object, unless that is being done, or was done often."""
+        if self.busy or self.changes >= self.MOST:
             return
         self.busy = True
+        self.changes += 1
         try:
             self.step(self.subject)
         except Exception:

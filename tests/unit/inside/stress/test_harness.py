@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import harness
+from builder.inside.stress import harness, values
 
 Call = tuple[str, Callable[[Any, Any], Any], str | None]
 
@@ -304,3 +304,9 @@ def test_what_returned_in_how_many_threads_is_told():
     rows: list[list[Call]] = [[ADD], [("s.fail()", fail, None), SWAP]]
     drilled(Swapping, rows, returned=returned)
     assert returned == {"s.add()": 2, "s.swap()": 2}
+
+
+def test_a_value_that_changes_a_container_lets_its_caller_come_to_an_end():
+    items: list[object] = [1, 2]
+    assert items.count(values.Reentrant(1, items, lambda s: s.append(1))) > 1  # type: ignore[attr-defined]
+    assert len(items) == 2 + values.Reentrant.MOST
