@@ -105,13 +105,17 @@ class Amplified:
 class Stage:
     """A distribution's sdist and tests, unpacked, with what they need beside them."""
 
-    def __init__(self, request: dict[str, Any], sdist: str | None, scratch: Path) -> None:
+    def __init__(
+        self, request: dict[str, Any], sdist: str | None, scratch: Path, *, compiles: bool
+    ) -> None:
         """Unpack the tests, and install what they need.
 
         Args:
             request: has `python`, `sdist`, `wheels`, `name` and `tests` (see owntests.py).
             sdist: the folder that the sdist is unpacked in; None where there is none.
             scratch: an empty folder.
+            compiles: whether to compile all that is installed: that takes longer than compiling what is imported once,
+                unless a sanitizer imports it.
         """
         self.sdist = sdist
         self.home = scratch / "home"
@@ -129,17 +133,20 @@ class Stage:
         asked = request.get("kit")
         if asked is not None:
             requirements = ["pytest", *asked["requirements"]]
-            python, wheels = request["python"], request["wheels"]
-            if installing.install(python, requirements, wheels, str(self.tools)):
-                installing.install_each(python, requirements, wheels, str(self.tools))
+            python, wheels, tools = request["python"], request["wheels"], str(self.tools)
+            options = () if compiles else ("--no-compile",)
+            if installing.install(python, requirements, wheels, tools, *options):
+                installing.install_each(python, requirements, wheels, tools, *options)
             self.has_pytest = (self.tools / "pytest").is_dir()
 
 
 @contextlib.contextmanager
-def open_stage(request: dict[str, Any], sdist: str | None) -> Iterator[Stage]:
+def open_stage(
+    request: dict[str, Any], sdist: str | None, *, compiles: bool = True
+) -> Iterator[Stage]:
     """Give a Stage, and remove it afterwards; the arguments are those of Stage."""
     with open_folder(is_writable=False) as scratch:
-        yield Stage(request, sdist, scratch)
+        yield Stage(request, sdist, scratch, compiles=compiles)
 
 
 def amplify(  # noqa: PLR0913 - what a run differs in

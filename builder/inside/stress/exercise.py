@@ -137,7 +137,8 @@ def amplify_own_code(
     """
     effort: Effort = request["effort"]
     kit = request.get("kit") or {}
-    with amplify.open_stage(request, unpacking.unpack_sealed(request["sdist"])) as stage:
+    folder = unpacking.unpack_sealed(request["sdist"])
+    with amplify.open_stage(request, folder, compiles=False) as stage:
         return amplify.amplify(
             stage,
             plain,

@@ -82,12 +82,14 @@ def list_companions(request: dict[str, Any], site: str) -> list[str]:
     return list(modules)
 
 
-def install_each(python: str, requirements: list[str], wheels: str, site: str) -> None:
+def install_each(
+    python: str, requirements: list[str], wheels: str, site: str, *options: str
+) -> None:
     """Install each of some requirements by itself, where it can be; the arguments are those of `install`."""
     account = take_account()
     make_folder(Path(site))
     for requirement in requirements:
-        _run_pip(account, python, [requirement], wheels, site, "--upgrade")
+        _run_pip(account, python, [requirement], wheels, site, "--upgrade", *options)
     seal_folder(Path(site))
 
 

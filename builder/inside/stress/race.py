@@ -370,7 +370,10 @@ def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str,
     names, native = installing.find_modules(request["name"], site)
     plain = Interpreter(request["python"], site)
     folder = unpacking.unpack_sealed(request["sdist"])
-    with amplify.open_stage(request, folder) as stage, phases.measure("recording own code"):
+    with (
+        phases.measure("recording own code"),
+        amplify.open_stage(request, folder, compiles=False) as stage,
+    ):
         recorded = run_own_code(request, stage, plain, names, native, forks=False)
     with phases.measure("learning"):
         surface = learn_surface(plain, names, request, folder, recorded)
