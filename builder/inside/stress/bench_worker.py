@@ -44,6 +44,7 @@ _LONGEST_ERROR = 200  # characters
 # How long a call takes that does nothing, and what is too near to it: docs/decisions/0012-speed-alone.md.
 _EMPTY_COUNT = 8000  # calls of a measurement
 _EMPTY_REPEATS = 5  # the least counts: whatever else the machine does only adds to the others
+_LOOKS = 3  # at how long a call takes: the machine may do something else during one
 _SHORTEST = 3.0  # times an empty call: what is shorter cannot be told from nothing
 _SURELY_LONG = 30.0  # times an empty call: one look is enough, however noisy the machine
 
@@ -116,6 +117,13 @@ def measure_calls(make: Make, run: Run, threads: int, count: int, crew: Crew) ->
     }
 
 
+def _time_once(run: Run, subject: object) -> float:
+    """Return how long a loop takes that is run once, in seconds."""
+    began = time.perf_counter()
+    run(subject, 1)
+    return time.perf_counter() - began
+
+
 def _describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
 
@@ -172,9 +180,7 @@ class Bench:
             make, run = self._compile(place)
             subject = make()
             run(subject, 1)  # the first time may fill caches
-            began = time.perf_counter()
-            run(subject, 1)
-            seconds = (time.perf_counter() - began) / UNROLLED
+            seconds = min(_time_once(run, subject) for _ in range(_LOOKS)) / UNROLLED
         except TimeoutError:
             return "slow"
         except BaseException:  # also SystemExit and what a package derives from it
