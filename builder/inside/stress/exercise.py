@@ -234,7 +234,7 @@ def prove_harms(
         is_live = scenario["kind"] == "live"
         cause = name_cause(event)
         is_wanted = number < effort["proofs"] or cause not in proved_causes
-        if is_wanted and CLOCK.now() <= prover.deadline and not is_live:
+        if is_wanted and not prover.is_late() and not is_live:
             harm |= show_again(event, scenario, prover, effort["times"])
             if harm.get("shown"):
                 proved_causes.add(cause)
@@ -382,7 +382,7 @@ def exercise_suspect(
         effort: has `times`, how often to run the program of a harm.
     """
     for trial, malloc in trials:
-        if CLOCK.now() > prover.deadline:
+        if prover.is_late():
             return None
 
         harm = find_harm(trial, prover, malloc)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..supervise.work_clock import CLOCK
 from . import arms
 from .events import Event
 from .reproducer import Predicate, Prover
@@ -38,7 +37,7 @@ def prove_events(
         cause = event.get("cause", "")
         is_new = bool(cause) and cause not in proved_causes
         is_wanted = (number < effort["proofs"] or is_new) and not is_live
-        if is_wanted and CLOCK.now() < prover.deadline:
+        if is_wanted and not prover.is_late():
             alike = [other for other in events if cause and other.get("cause") == cause]
             entry |= prove_event(event, scenario, prover, effort["times"], alike)
             if entry.get("shown"):

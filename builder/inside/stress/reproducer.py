@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from ..supervise.work_clock import CLOCK
 from . import script, short_script
@@ -43,6 +43,15 @@ class Counted(NamedTuple):
     shown: int
     ran: int
     example: Run | None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether every run showed it."""
+        return 0 < self.ran == self.shown
+
+    def shows_more_than(self, other: Self) -> bool:
+        """Return whether a larger share of its runs showed it."""
+        return self.shown * other.ran > other.shown * self.ran
 
 
 class Prover:
@@ -113,11 +122,11 @@ class Prover:
             rounds=self._count_rounds(scenario),
             race=self.interpreter.race,
         )
-        if not text or self._is_late():
+        if not text or self.is_late():
             return {}
 
         shown, ran = 0, 0
-        while ran < _SHORT_RUNS and not self._is_late():
+        while ran < _SHORT_RUNS and not self.is_late():
             run = run_script(self.interpreter, text, self.modules)
             ran += 1
             shown += reproduces(run)
@@ -143,7 +152,7 @@ class Prover:
         """
         shown, ran, example = 0, 0, None
         for _ in range(times):
-            if ran and self._is_late():
+            if ran and self.is_late():
                 break
             run = self.run(scenario, **environment)
             ran += 1
@@ -169,11 +178,11 @@ class Prover:
         """
         best = self.count(scenario, reproduces, times)
         for factor in _MORE_ROUNDS:
-            if best.shown == best.ran or self._is_late():
+            if best.is_sure or self.is_late():
                 break
             trial = {**scenario, "rounds": factor * self._count_rounds(scenario)}
             counted = self.count(trial, reproduces, times)
-            if counted.shown * best.ran > best.shown * counted.ran:
+            if counted.shows_more_than(best):
                 best = counted
 
         return best
@@ -204,7 +213,7 @@ class Prover:
             candidates = [*suggestions, *_reduce_rows(smallest["rows"])]
             suggestions = []
             for rows in candidates:
-                if attempts >= _MOST_ATTEMPTS or self._is_late():
+                if attempts >= _MOST_ATTEMPTS or self.is_late():
                     return smallest
 
                 attempts += 1
@@ -236,14 +245,14 @@ class Prover:
         counts = {"shared": shared}
         arms = make_arms(scenario)
         for name in sorted(arms, key=lambda name: name not in _DECIDING):
-            if name in _DECIDING or not self._is_late():
+            if name in _DECIDING or not self.is_late():
                 counts[name] = self._count_variant(arms[name], reproduces, times)
 
         return counts | self.try_with_gil(scenario, reproduces, times)
 
     def try_with_gil(self, scenario: Scenario, reproduces: Predicate, times: int) -> Arms:
         """Run a scenario with the GIL on; return the counts as the variant `gil`, none where the time is up."""
-        if self._is_late():
+        if self.is_late():
             return {}
         counted = self.count(scenario, reproduces, times, PYTHON_GIL="1")
         return {"gil": [counted.shown, counted.ran]}
@@ -252,7 +261,7 @@ class Prover:
         """Return how many tries of a variant reproduced what was seen, and how many there were."""
         shown, ran = 0, 0
         for _ in range(times):
-            if ran and self._is_late():
+            if ran and self.is_late():
                 break
             ran += 1
             shown += reproduces(self._try(scenario))
@@ -279,7 +288,8 @@ class Prover:
 
         return Run(frozenset({*what, "race"} if races else what), races, output="")
 
-    def _is_late(self) -> bool:
+    def is_late(self) -> bool:
+        """Return whether the time for proofs is up."""
         return CLOCK.now() > self.deadline
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..supervise.work_clock import CLOCK
 from . import delays
 from .reproducer import Counted, Predicate, Prover
 from .scenario import Scenario
@@ -25,39 +24,29 @@ def settle(prover: Prover, scenario: Scenario, reproduces: Predicate, times: int
         The scenario that showed it most often, as it is where it needs no delays, with what its program showed.
     """
     best = count_best(prover, scenario, reproduces, times)
-    if is_sure(best) or is_late(prover):
+    if best.is_sure or prover.is_late():
         return best
 
     more = prover.settle(best.scenario, reproduces, times)
-    return more if more.shown * best.ran > best.shown * more.ran else best
+    return more if more.shows_more_than(best) else best
 
 
 def count_best(prover: Prover, scenario: Scenario, reproduces: Predicate, times: int) -> Counted:
     """Count how often a scenario's program shows a fault, with the delays that show it best; see `settle`."""
     best = prover.count(scenario, reproduces, times)
-    if is_sure(best):
+    if best.is_sure:
         return best
 
     for trial in iter_delayed(prover, scenario):
-        if not is_sure(prover.count(trial, reproduces, _RUNS)):
+        if not prover.count(trial, reproduces, _RUNS).is_sure:
             continue
         counted = prover.count(trial, reproduces, times)
-        if counted.shown * best.ran > best.shown * counted.ran:
+        if counted.shows_more_than(best):
             best = counted
-        if is_sure(best):
+        if best.is_sure:
             break
 
     return best
-
-
-def is_sure(counted: Counted) -> bool:
-    """Return whether every run showed the fault."""
-    return 0 < counted.ran == counted.shown
-
-
-def is_late(prover: Prover) -> bool:
-    """Return whether the time for proofs is up."""
-    return CLOCK.now() > prover.deadline
 
 
 def find_showing(prover: Prover, scenario: Scenario, reproduces: Predicate) -> Scenario | None:
@@ -84,7 +73,7 @@ def iter_delayed(prover: Prover, scenario: Scenario) -> Iterator[Scenario]:
         return
 
     for seed in range(PLANS):
-        if is_late(prover):
+        if prover.is_late():
             return
         plan = make_plan(seed)
         if plan != scenario.get("delays"):
