@@ -350,12 +350,15 @@ class Player:
 def adapt_for_sanitizer(scenario: Scenario) -> Scenario:
     """Return a copy of a scenario for the sanitizer's interpreter, with fewer calls and without observers.
 
-    That interpreter takes ten times as long, and sees races without comparing the subject's state. A scenario marked
-    `once`, whose calls can be made only once in a process, keeps their number.
+    That interpreter takes ten times as long, and sees races without comparing the subject's state. Each thread makes
+    each of its calls at least once, if it does so without a sanitizer. A scenario marked `once`, whose calls can be
+    made only once in a process, keeps their number.
     """
     iterations = scenario["iterations"]
     if not scenario.get("once"):
-        iterations = max(_LEAST_ITERATIONS, iterations // _ITERATIONS_DIVISOR)
+        longest_row = max(len(row) for row in scenario["rows"])
+        least = max(_LEAST_ITERATIONS, min(longest_row, iterations))
+        iterations = max(least, iterations // _ITERATIONS_DIVISOR)
 
     return {**scenario, "iterations": iterations, "observe": []}
 

@@ -44,6 +44,7 @@ _FEWEST_TURNS = 3  # processes of one call
 _MOST_TURNS = 12
 
 _FIRST_ORDERS = 3  # in which everything is used for the first time
+_TOURS_TOGETHER = 4  # types in one process: what ends it leaves the others of it for the next
 _SERIES_SUBJECTS = 80  # new subjects, one after another
 
 # In its life a subject is replaced several times for each time that garbage is collected: collecting takes far longer.
@@ -87,9 +88,10 @@ def plan(
     # False sorts before True: first what a sign makes likely. The rest keeps its order.
     planners.sort(key=lambda planner: planner[0].isdisjoint(signs))
     in_turns = _interleave([scenarios for _, scenarios in planners])
+    tours = _plan_tours(plain, chance)
 
     planned: list[Scenario] = []
-    for scenario in itertools.chain(in_turns, _plan_first_use_of_each(first_calls)):
+    for scenario in itertools.chain(tours, in_turns, _plan_first_use_of_each(first_calls)):
         is_meeting = scenario["kind"] == "meeting"
         scenario.setdefault("threads", 2 if is_meeting else threads)
         scenario["id"] = f"{scenario['kind']}-{len(planned)}"
@@ -223,6 +225,24 @@ def _prefer_new_objects(operations: Sequence[Operation]) -> list[Operation]:
 # --- subjects -----------------------------------------------------------------
 
 
+def _plan_tours(subjects: Sequence[Subject], chance: random.Random) -> Iterator[Scenario]:
+    """Plan that threads make all calls on one subject of each type.
+
+    They come before all else: however little time there is, every type that was learnt is put under threads.
+
+    Args:
+        subjects: the objects that learn.py found.
+        chance: for the order of the calls.
+    """
+    toured: set[str] = set()
+    for subject in _rank_subjects(subjects):
+        if subject["type"] in toured or not subject["operations"]:
+            continue
+        process = f"tour-{len(toured) // _TOURS_TOGETHER}"
+        toured.add(subject["type"])
+        yield _plan_mixed(subject, process, chance)
+
+
 def _plan_subjects(
     subjects: Sequence[Subject], chance: random.Random, most_pairs: int
 ) -> Iterator[Scenario]:
@@ -240,8 +260,7 @@ def _plan_subjects(
     met: set[pairing.NativePair] = set()
     later: list[Iterator[Scenario]] = []
 
-    # Of several objects of a kind, the one of which most can be asked stands for them.
-    ranked = sorted(subjects, key=_count_natives, reverse=True)
+    ranked = _rank_subjects(subjects)
     for number, subject in enumerate(ranked):
         process = f"subject-{number}"
         if not subject["operations"]:
@@ -259,7 +278,6 @@ def _plan_subjects(
         series = list(_plan_series(subject, process))
         yield from pairs[:_HEAD_PAIRS]
         yield _plan_private(subject, process)
-        yield _plan_mixed(subject, process, chance)
         yield from series[:1]
         yield _plan_life(subject, process)
         yield from _plan_iteration(subject, process)
@@ -273,6 +291,11 @@ def _move(process: str, scenarios: Sequence[Scenario]) -> Iterator[Scenario]:
     """Give scenarios in another process."""
     for scenario in scenarios:
         yield {**scenario, "process": process}
+
+
+def _rank_subjects(subjects: Sequence[Subject]) -> list[Subject]:
+    """Return subjects, those first of which most can be asked: of several objects of a type, one stands for them."""
+    return sorted(subjects, key=_count_natives, reverse=True)
 
 
 def _count_natives(subject: Subject) -> int:
@@ -303,8 +326,10 @@ def _plan_mixed(subject: Subject, process: str, chance: random.Random) -> Scenar
     operations = list_running(subject["operations"])
     first_order = chance.sample(operations, len(operations))
     second_order = chance.sample(operations, len(operations))
+    scenario = make_scenario("mixed", process, [first_order, second_order], make=subject["make"])
 
-    return make_scenario("mixed", process, [first_order, second_order], make=subject["make"])
+    # What takes long is made less often, but each call once.
+    return {**scenario, "iterations": max(scenario["iterations"], len(operations))}
 
 
 def _plan_pairs(
