@@ -5,15 +5,15 @@ Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel` (or null: then
 nothing is played, and only what learning shows is answered), `sdist` (or null), `recipes`, `seed`, `signs` (see
 scenarios.py), `tests` (see owntests.py; or null), `kit` (`requirements` and `deselect` of own tests; null where there
-is no pytest) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
+is no pytest) and `effort` (`threads`, `scenarios`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
 
 Facts:
 
 - `preflight` (`racy_seen`, `freed_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here;
   `install`: what went wrong, or null;
-- `surface`: what learn.py wrote, without what only it needs; `plan`;
-- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `kinds`: of each kind, how many
-  there are and came to their end; `gil`, `errors`;
+- `surface`: what learn.py wrote, without what only it needs; `plan`: the scenarios that were to be played;
+- `scenarios`, `played`, `late`: how many there are, came to their end, and were not begun; `kinds`: of each kind, how
+  many there are and came to their end; `gil`, `errors`;
 - `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file
   names of the extension modules;
 - `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
@@ -33,6 +33,7 @@ Facts:
 import itertools
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ _ARMS_SHARE = 0.5
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
 
 Effort = dict[str, Any]
-"""`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
+"""`threads`, `scenarios`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
 
 _RECORDING_SHARE = (
     0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
@@ -92,7 +93,8 @@ class Search:
 
     Attributes:
         surface: what learn.py wrote.
-        plan: the scenarios that were planned.
+        plan: the scenarios that were planned, the most important first.
+        chosen: those of them that were to be played.
         played: what came of those that were played.
         amplified: what came of own tests and examples whose native calls threads made as well.
         by_id: all scenarios, those of own tests among them.
@@ -102,6 +104,7 @@ class Search:
 
     surface: dict[str, Any]
     plan: list[Scenario]
+    chosen: list[Scenario]
     played: PlayResult
     amplified: Amplified
     by_id: dict[str, Scenario]
@@ -176,9 +179,9 @@ def hunt_races(
         phases: measures how long each takes.
 
     Returns:
-        `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
-        `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules), `errors` (how
-        often each exception was raised, by text), `unwatched` (native code that the detector does not see),
+        `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios that were to
+        be played), what `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules),
+        `errors` (how often each exception was raised, by text), `unwatched` (native code that it does not see),
         `unwatched_dependencies` (names of distributions beside it with native code that the detector does not see),
         `interference` (what `list_interference` returns), `own_tests` (what the distribution's tests came to, or
         None), `races` (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and
@@ -213,8 +216,14 @@ def hunt_races(
 
     return {
         "surface": coverage.describe_surface(search.surface),
-        "plan": search.plan,
-        **coverage.describe_coverage(search.plan, search.played, search.surface, search.amplified),
+        "plan": search.chosen,
+        **coverage.describe_coverage(
+            search.plan,
+            search.played,
+            search.surface,
+            search.amplified,
+            left_out=len(search.plan) - len(search.chosen),
+        ),
         "natives": sorted(native),
         "unwatched": instrumentation.find_unwatched(request["name"], site, race_site),
         "unwatched_dependencies": sorted(dependencies),
@@ -288,7 +297,8 @@ def play_all(
             player = Player(
                 race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
             )
-            played = player.play(plan)
+            chosen = choose_scenarios(plan, surface, effort)
+            played = player.play(chosen)
         amplified = Amplified()
         if recorded.calls:  # there is something to make by threads as well
             with phases.measure("amplifying own code"):
@@ -306,6 +316,7 @@ def play_all(
     return Search(
         surface=surface,
         plan=plan,
+        chosen=chosen,
         played=played,
         amplified=amplified,
         by_id=by_id,
@@ -381,9 +392,10 @@ def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str,
         return {"surface": None}
 
     plan = plan_scenarios(surface, request)
+    chosen = choose_scenarios(plan, surface, request["effort"])
     return {
         "surface": coverage.describe_surface(surface),
-        "plan": plan,
+        "plan": chosen,
         **coverage.describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},
@@ -478,6 +490,22 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
     )
 
     return plan
+
+
+def choose_scenarios(
+    plan: Sequence[Scenario], surface: dict[str, Any], effort: Effort
+) -> list[Scenario]:
+    """Return the scenarios that are to be played: so many that each run of the same search plays the same.
+
+    How many it is depends on what there is to call, and not on how fast this machine is: time is only a limit.
+
+    Args:
+        plan: all scenarios, the most important first.
+        surface: what learn.py wrote.
+        effort: has `scenarios`.
+    """
+    most = effort["scenarios"] + len(surface["reached"])
+    return list(plan[:most])
 
 
 def race_own_tests(

@@ -44,6 +44,7 @@ _FEWEST_TURNS = 3  # processes of one call
 _MOST_TURNS = 12
 
 _FIRST_ORDERS = 3  # in which everything is used for the first time
+_FUNCTIONS_TOGETHER = 8  # in one process, before other kinds have their turn
 _TOURS_TOGETHER = 4  # types in one process: what ends it leaves the others of it for the next
 _SERIES_SUBJECTS = 80  # new subjects, one after another
 
@@ -88,7 +89,7 @@ def plan(
     # False sorts before True: first what a sign makes likely. The rest keeps its order.
     planners.sort(key=lambda planner: planner[0].isdisjoint(signs))
     in_turns = _interleave([scenarios for _, scenarios in planners])
-    tours = _plan_tours(plain, chance)
+    tours = _plan_tours(functions, plain, chance)
 
     planned: list[Scenario] = []
     for scenario in itertools.chain(tours, in_turns, _plan_first_use_of_each(first_calls)):
@@ -112,6 +113,36 @@ def _interleave(planners: Sequence[Iterator[Scenario]]) -> Iterator[Scenario]:
             yield from process[1]
             going_on.append(groups)
         waiting = going_on
+
+
+# --- all of it ----------------------------------------------------------------
+
+
+def _plan_tours(
+    functions: Sequence[Function], subjects: Sequence[Subject], chance: random.Random
+) -> Iterator[Scenario]:
+    """Plan that threads call all functions, and make all calls on one subject of each type.
+
+    They come before all else: however little time there is, all that was learnt is put under threads.
+
+    Args:
+        functions: what learn.py found out of functions.
+        subjects: the objects that it found.
+        chance: for the order of the calls.
+    """
+    calls = flatten(_list_by_function(functions))
+    for start in range(0, len(calls), _MOST_CALLS):
+        part = calls[start : start + _MOST_CALLS]
+        scenario = make_scenario("functions", "tour-functions", [part], sharing="fresh")
+        yield {**scenario, "iterations": max(scenario["iterations"], len(part))}
+
+    toured: set[str] = set()
+    for subject in _rank_subjects(subjects):
+        if subject["type"] in toured or not subject["operations"]:
+            continue
+        process = f"tour-{len(toured) // _TOURS_TOGETHER}"
+        toured.add(subject["type"])
+        yield _plan_mixed(subject, process, chance)
 
 
 # --- first use ----------------------------------------------------------------
@@ -187,18 +218,14 @@ def _plan_functions(
         chance: chooses the pairs of functions.
         most_pairs: most pairs of two different functions.
     """
-    by_function: list[list[Operation]] = []
-    for function in functions:
-        operations = list_without_argument(function)
-        if operations:
-            by_function.append(operations)
-
-    for operations in by_function:
+    by_function = _list_by_function(functions)
+    for number, operations in enumerate(by_function):
+        process = f"functions-{number // _FUNCTIONS_TOGETHER}"
         rows = [[operation] for operation in operations[:_MOST_VARIANTS]]
-        yield make_scenario("function", "functions", rows, sharing="fresh", answers=True)
+        yield make_scenario("function", process, rows, sharing="fresh", answers=True)
         if len(operations) > 1:
             rows = [operations]
-            yield make_scenario("function", "functions", rows, sharing="fresh", answers=True)
+            yield make_scenario("function", process, rows, sharing="fresh", answers=True)
 
     # What replaces the state of a module is beside what uses it: such functions return nothing, most often.
     function_pairs = list(itertools.combinations(by_function, 2))
@@ -206,11 +233,13 @@ def _plan_functions(
     function_pairs.sort(key=lambda pair: -(pair[0][0]["changes"] + pair[1][0]["changes"]))
     for left, right in function_pairs[:most_pairs]:
         rows = [_prefer_new_objects(left)[:2], _prefer_new_objects(right)[:2]]
-        yield make_scenario("functions", "functions", rows, sharing="fresh")
+        yield make_scenario("functions", "functions-paired", rows, sharing="fresh")
 
-    if by_function:
-        rows = [flatten(by_function)[:_MOST_CALLS]]
-        yield make_scenario("functions", "functions", rows, sharing="fresh")
+
+def _list_by_function(functions: Sequence[Function]) -> list[list[Operation]]:
+    """Return the operations of each function that share no argument; functions without such are left out."""
+    by_function = [list_without_argument(function) for function in functions]
+    return [operations for operations in by_function if operations]
 
 
 def _prefer_new_objects(operations: Sequence[Operation]) -> list[Operation]:
@@ -223,24 +252,6 @@ def _prefer_new_objects(operations: Sequence[Operation]) -> list[Operation]:
 
 
 # --- subjects -----------------------------------------------------------------
-
-
-def _plan_tours(subjects: Sequence[Subject], chance: random.Random) -> Iterator[Scenario]:
-    """Plan that threads make all calls on one subject of each type.
-
-    They come before all else: however little time there is, every type that was learnt is put under threads.
-
-    Args:
-        subjects: the objects that learn.py found.
-        chance: for the order of the calls.
-    """
-    toured: set[str] = set()
-    for subject in _rank_subjects(subjects):
-        if subject["type"] in toured or not subject["operations"]:
-            continue
-        process = f"tour-{len(toured) // _TOURS_TOGETHER}"
-        toured.add(subject["type"])
-        yield _plan_mixed(subject, process, chance)
 
 
 def _plan_subjects(

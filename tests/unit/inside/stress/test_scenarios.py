@@ -346,6 +346,9 @@ def test_everything_is_called_on_one_object_of_each_type_before_all_else():
     plan = planned()
     tours = [one for one in plan if one["process"].startswith("tour-")]
     assert plan[: len(tours)] == tours
+    functions, *tours = tours
+    called = {text for one in of("function", plan) for text in texts(one)}
+    assert called == set(texts(functions))
     assert {one["make"] for one in tours} == {BOX, "parcel.Lid()", f"parcel.Pair({BOX})"}
     for tour in tours:
         pairs = [one for one in of("pair", plan) if one["make"] == tour["make"]]
