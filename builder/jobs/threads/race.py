@@ -267,7 +267,7 @@ class Race:
         files = dict(supplies.test_wheels.wheels)
         compiled = supplies.wheel
         answer = self._ask(compiled, signs, supplies.test_wheels, inputs, tools)
-        plan = RacePlan(surface=answer.surface, plan=answer.plan)
+        plan = RacePlan(surface=answer.surface, plan=answer.plan, own_code=answer.own_code)
         facts |= answer.fields_for(RaceFacts)
         if compiled is not None:
             facts["race_wheel"] = compiled.filename

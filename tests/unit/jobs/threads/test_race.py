@@ -1,5 +1,6 @@
 """How the race detector's wheel is compiled."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from builder.config import catalog
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import OwnTests
+from builder.evidence.scenarios import RacePlan
 from builder.jobs.build.build import Build
 from builder.jobs.build.rust import RustSupplies
 from builder.jobs.threads import race
@@ -69,3 +71,11 @@ def test_nothing_is_compiled_where_the_toolchain_is_refused(monkeypatch: pytest.
     script = job._prepare_rust().replace(job.abi.python, "false") + "echo compiled\n"
     ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_the_exercise_job_is_told_which_own_tests_to_run():
+    own_code = {"steps": [{"file": "t.py", "names": ["test_1"]}], "callables": ["f"], "ran": []}
+    answer = json.dumps({"surface": None, "plan": [], "own_code": own_code}).encode()
+    assert RacePlan.parse(answer).to_json()["own_code"] == own_code
+    older = RacePlan.parse(json.dumps({"surface": None, "plan": []}).encode())
+    assert older.own_code is None
