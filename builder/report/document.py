@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.config.matrix import Matrix
-    from builder.judge.application import JudgedApplication
+    from builder.judge.application import JudgedApplication, Risk
     from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage, Judgement, Wheel
     from builder.judge.speed import Ratio, Speed
@@ -390,6 +390,12 @@ class RiskPart(Part):
 
     what: CleanText
 
+    code: str = ""
+    """Of the kind of finding; empty where it has none."""
+
+    remedy: CleanText = ""
+    """What to do about it; empty where `what` says all."""
+
 
 class ApplicationPart(Part):
     """The verdict of an application on one ABI and one base."""
@@ -413,6 +419,9 @@ class ApplicationPart(Part):
 
     log: CleanLine
     """The log of the job that tried it, relative to this file; empty where it was not tried."""
+
+    threads: CleanText = ""
+    """What came of its native calls in several threads; empty where they were not made so."""
 
     def explain(self) -> str:
         """Return the reason, and the shortest way out where there is one."""
@@ -575,6 +584,11 @@ def _package_part(package: JudgedPackage) -> PackagePart:
     )
 
 
+def _risk_part(risk: Risk) -> RiskPart:
+    """Return a risk's part of verdicts.json."""
+    return RiskPart(package=risk.package, what=risk.what, code=risk.code or "", remedy=risk.remedy)
+
+
 def _application_part(application: JudgedApplication) -> ApplicationPart:
     """Return an application's part of verdicts.json, for one ABI and base."""
     blockers = [
@@ -596,8 +610,9 @@ def _application_part(application: JudgedApplication) -> ApplicationPart:
         way_out=application.way_out,
         packages=application.packages,
         blockers=blockers,
-        risks=[RiskPart(package=risk.package, what=risk.what) for risk in application.risks],
+        risks=[_risk_part(risk) for risk in application.risks],
         log=application.log,
+        threads=application.threads,
     )
 
 

@@ -56,19 +56,24 @@ def examine(request: dict[str, Any]) -> dict[str, Any]:
 
         # What is judged is what was installed: nothing that runs from now on can write here.
         seal_folder(environment)
-        facts = {
-            "install": None,
-            "unmet": _find_unmet(request["python"], environment),
-            "imports": import_everything(request, environment),
-            "smoke": [
-                run_command(command, request, environment, request["smoke_s"])
-                for command in request["smoke"]
-            ],
-            "tests": _run_tests(request, environment),
-        }
+        unmet = _find_unmet(request["python"], environment)
+        imports = import_everything(request, environment)
+        smoke = []
+        for command in request["smoke"]:
+            smoke.append(run_command(command, request, environment, request["smoke_s"]))
+        tests = _run_tests(request, environment)
+        amplified = []
         if request["amplify"] is not None:
-            facts["amplified"] = amplify_commands(request, environment, facts["smoke"], account)
-        return facts
+            amplified = amplify_commands(request, environment, smoke, account)
+
+        return {
+            "install": None,
+            "unmet": unmet,
+            "imports": imports,
+            "smoke": smoke,
+            "tests": tests,
+            "amplified": amplified,
+        }
 
 
 # --- installing ------------------------------------------------------------------------------------------------------

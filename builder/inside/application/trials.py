@@ -79,8 +79,8 @@ def _read_event(trial: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
     sentences = trial.get("wrong")
-    is_list = isinstance(sentences, list)
-    kept = [text for text in sentences if isinstance(text, str)] if is_list else []
+    said = sentences if isinstance(sentences, list) else []
+    kept = [text for text in said if isinstance(text, str)]
     return {
         "what": what,
         "name": trial["name"],
