@@ -179,9 +179,10 @@ def _describe_limits(commands: Sequence[AmplifiedCommand]) -> list[str]:
         for reason, count in command.skipped.items():
             counts[reason] = counts.get(reason, 0) + count
 
-    skipped = [
-        f"{count} {_REASONS[reason]}" for reason, count in counts.items() if reason in _REASONS
-    ]
+    skipped: list[str] = []
+    for reason, words in _REASONS.items():
+        if counts.get(reason):
+            skipped.append(f"{counts[reason]} {words}")
     if skipped:
         limits.append(f"calls that were not tried: {', '.join(skipped)}")
 
