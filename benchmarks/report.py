@@ -29,7 +29,8 @@ from builder.judge.findings import Finding
 from builder.judge.package import JudgedPackage, Judgement, Wheel
 from builder.judge.speed import Ratio, Speed
 from builder.judge.threads.coverage import ThreadCoverage
-from builder.report import document, outputs
+from builder.report import outputs
+from builder.report.documents import verdicts_json
 from builder.sources import Source
 from builder.store.store import Store
 from builder.verdicts import Verdict
@@ -82,7 +83,9 @@ def main() -> None:
             with timed(f"{name}_index", found):
                 farm.publish(farm.close(judged, matrix), matrix, store)
             with timed(f"{name}_report", found):
-                outputs.write_report(document.write(judged, matrix, store.wheelhouse), store, run)
+                outputs.write_report(
+                    verdicts_json.write(judged, matrix, store.wheelhouse), store, run
+                )
             store.publications.end_run(run, "done")
         overview = store.wheelhouse / "report" / "index.html"
         found["overview_bytes"] = overview.stat().st_size

@@ -13,7 +13,7 @@ from builder.errors import ExitCode, FarmError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from builder.report.document import ApplicationPart
+    from builder.report.documents.applications import ApplicationPart
 
 EXAMPLES = "Examples: [bold]wheelfarm app[/bold] · [bold]wheelfarm app shop --json[/bold]"
 
@@ -37,7 +37,7 @@ def app(
     Reads the verdicts of the last whole run; starts no job. Exits with 1 if one is blocked.
     """
     from builder.farm.run import exit_code
-    from builder.report.command_documents import SCHEMA_VERSION, AppDocument
+    from builder.report.documents.commands import SCHEMA_VERSION, AppDocument
     from builder.report.terminal import applications as report
 
     selected = _select(name, wheelhouse)
@@ -56,9 +56,9 @@ def _select(name: str, wheelhouse: Path) -> list[ApplicationPart]:
     Raises:
         UnknownApplicationError: there was no such run, or it had no application of this name.
     """
-    from builder.report import document
+    from builder.report.documents import verdicts_json
 
-    read = document.read(wheelhouse)
+    read = verdicts_json.read(wheelhouse)
     applications = [] if read is None else read.applications
     if not applications:
         raise UnknownApplicationError(

@@ -305,12 +305,12 @@ def _keep_logs(
 
 def _print_checked(checked: list[CheckedWheel], *, is_static: bool, as_json: bool) -> None:
     """Print the checked wheels as tables for a terminal, or as the JSON document of `check`."""
-    from builder.report import check_document
+    from builder.report.documents.check import make_check_document
     from builder.report.terminal import checked as report
 
     if not as_json:
         report.render(checked, console)
         return
 
-    document = check_document.make_check_document(checked, static=is_static)
+    document = make_check_document(checked, static=is_static)
     print_json_text(document.model_dump_json(indent=1))

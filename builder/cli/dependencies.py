@@ -105,7 +105,7 @@ def add(  # noqa: PLR0913, PLR0917 - one parameter per option
     from builder.config.cool_down import CoolDown
     from builder.dependencies import files, resolve, select
     from builder.host import settings as host
-    from builder.report.command_documents import AddDocument
+    from builder.report.documents.commands import AddDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index
     from builder.store.store import Store
@@ -174,7 +174,7 @@ def survey(
     """
     from builder.dependencies import files, gather, resolve
     from builder.host import settings as host
-    from builder.report.command_documents import SurveyDocument
+    from builder.report.documents.commands import SurveyDocument
     from builder.report.terminal import dependencies as report
     from builder.sources.client import Index
     from builder.store.store import Store

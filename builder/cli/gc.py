@@ -50,7 +50,7 @@ def gc(
     """
     from builder.config import matrix as matrices
     from builder.farm import garbage, sweep
-    from builder.report.command_documents import GcDocument
+    from builder.report.documents.commands import GcDocument
     from builder.report.terminal import progress
     from builder.store.store import Store
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from builder.index.snapshots import Snapshot
     from builder.index.upload import UploadResult
-    from builder.report.command_documents import RollbackDocument
+    from builder.report.documents.commands import RollbackDocument
 
 SERVE_EXAMPLES = "Example: [bold]wheelfarm serve --port 8080[/bold]"
 ROLLBACK_EXAMPLES = (
@@ -100,7 +100,7 @@ def _make_rollback(snapshots: Sequence[Snapshot], refused: Mapping[str, str]) ->
         snapshots: all that there are.
         refused: files of the snapshot that could not be published, and why.
     """
-    from builder.report.command_documents import SCHEMA_VERSION, RollbackDocument, SnapshotPart
+    from builder.report.documents.commands import SCHEMA_VERSION, RollbackDocument, SnapshotPart
 
     parts: list[SnapshotPart] = []
     for snapshot in snapshots:
@@ -137,7 +137,7 @@ def publish(
     Credentials are read where twine reads them: TWINE_USERNAME and TWINE_PASSWORD, ~/.pypirc, the keyring.
     """
     from builder.index import upload
-    from builder.report.command_documents import SCHEMA_VERSION, PublishDocument
+    from builder.report.documents.commands import SCHEMA_VERSION, PublishDocument
     from builder.store.store import Store
 
     stop = stop_on_signals(error_console)

@@ -15,7 +15,7 @@ def doctor(wheelhouse: WheelhouseOption = WHEELHOUSE, as_json: JsonOption = Fals
     Exits with 4 if something required is missing.
     """
     from builder.farm import doctor as checks
-    from builder.report.command_documents import DoctorDocument
+    from builder.report.documents.commands import DoctorDocument
 
     results = checks.run_checks(wheelhouse)
     if as_json:
@@ -33,7 +33,7 @@ def engine(as_json: JsonOption = False) -> None:
     As root, installs and starts the distribution's engine where none answers. Otherwise prints the commands to run.
     """
     from builder.engine import provision
-    from builder.report.command_documents import SCHEMA_VERSION, EngineDocument
+    from builder.report.documents.commands import SCHEMA_VERSION, EngineDocument
 
     connected = provision.ensure_engine(error_console.print if as_json else print_line)
     version = ".".join(map(str, connected.api_version))

@@ -20,7 +20,7 @@ from builder.cli.signals import stop_on_signals
 from builder.config.effort import EffortLevel
 
 if TYPE_CHECKING:
-    from builder.report.document import Document
+    from builder.report.documents.verdicts_json import Document
 
 NIGHTLY_EXAMPLES = "Example: [bold]wheelfarm nightly --effort standard[/bold]"
 MERGE_EXAMPLES = "Example: [bold]wheelfarm merge shards/shard-*[/bold]"
@@ -39,7 +39,7 @@ def nightly(
     from builder.config import matrix as matrices
     from builder.farm import run
     from builder.farm.prepare import RunRequest
-    from builder.report import document
+    from builder.report.documents import verdicts_json
     from builder.report.terminal import progress
     from builder.store.store import Store
 
@@ -51,7 +51,7 @@ def nightly(
         store.lock(),
         progress.make_observer(error_console) as observer,
     ):
-        before = document.read(store.wheelhouse)
+        before = verdicts_json.read(store.wheelhouse)
         run.run(loaded, store, request, observer, stop)
 
     _report_changes(before, wheelhouse, as_json=as_json)
@@ -73,7 +73,7 @@ def merge(
     """
     from builder.config import matrix as matrices
     from builder.farm import run
-    from builder.report import document
+    from builder.report.documents import verdicts_json
     from builder.report.terminal import progress
     from builder.store.store import Store
 
@@ -84,7 +84,7 @@ def merge(
         store.lock(),
         progress.make_observer(error_console) as observer,
     ):
-        before = document.read(store.wheelhouse)
+        before = verdicts_json.read(store.wheelhouse)
         run.merge(loaded, store, wheelhouses, observer, stop)
 
     _report_changes(before, wheelhouse, as_json=as_json)
@@ -98,12 +98,12 @@ def _report_changes(before: Document | None, wheelhouse: Path, *, as_json: bool)
         wheelhouse: the folder of results, which has the verdicts.json of this run.
         as_json: whether to print JSON in place of Markdown.
     """
-    from builder.report import document
-    from builder.report.command_documents import NightDocument
+    from builder.report.documents import verdicts_json
+    from builder.report.documents.commands import NightDocument
     from builder.report.formats import night
     from builder.store.files import replace_text
 
-    after = document.read(wheelhouse)
+    after = verdicts_json.read(wheelhouse)
     assert after is not None, "a whole run leaves verdicts.json"
 
     changes = night.compare_documents(before, after)

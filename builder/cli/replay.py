@@ -65,7 +65,7 @@ def replay(
     from builder.config import matrix as matrices
     from builder.farm import replay as replays
     from builder.farm import run
-    from builder.report.command_documents import SCHEMA_VERSION, ReplayDocument
+    from builder.report.documents.commands import SCHEMA_VERSION, ReplayDocument
     from builder.report.terminal import progress
     from builder.store.store import Store
 

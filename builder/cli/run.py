@@ -114,13 +114,13 @@ def _print_document(result: RunResult, matrix: Matrix, wheelhouse: Path) -> None
     If nothing changed since the last whole run, print its file. After a run of only some packages, print the document
     that these packages make; it is not written to disk.
     """
-    from builder.report import document
+    from builder.report.documents import verdicts_json
 
     if result.unchanged_run is not None:
         print_json_text((wheelhouse / "verdicts.json").read_text().removesuffix("\n"))
         return
 
-    made = document.make_document(result.judged, matrix, applications=result.applications)
+    made = verdicts_json.make_document(result.judged, matrix, applications=result.applications)
     print_json_text(made.model_dump_json(indent=1))
 
 
@@ -132,14 +132,14 @@ def _print_result(
     request: RunRequest,
 ) -> None:
     """Print the verdicts and the remedies of this run or, if nothing changed since the last one, of that run."""
-    from builder.report import document
+    from builder.report.documents import verdicts_json
     from builder.report.terminal import verdicts
 
     unchanged = result.unchanged_run
     if unchanged is None:
         verdicts.print_verdicts(
             console,
-            document.make_document(result.judged, matrix, applications=result.applications),
+            verdicts_json.make_document(result.judged, matrix, applications=result.applications),
             verdicts.collect_remedies(result.judged),
             wheelhouse,
             thread_seconds,
@@ -151,7 +151,7 @@ def _print_result(
     fits_a_table = sum(unchanged.verdicts.values()) <= verdicts.MAX_ROWS
     verdicts.print_unchanged(
         console,
-        document.read(wheelhouse) if fits_a_table else None,
+        verdicts_json.read(wheelhouse) if fits_a_table else None,
         wheelhouse,
         run=unchanged.run,
         jobs=unchanged.jobs,
@@ -183,7 +183,7 @@ def plan(
     """
     from builder.config import matrix as matrices
     from builder.farm import prepare
-    from builder.report.command_documents import SCHEMA_VERSION, PlanDocument
+    from builder.report.documents.commands import SCHEMA_VERSION, PlanDocument
     from builder.report.terminal import plan as report
     from builder.report.terminal import progress
     from builder.store.store import Store

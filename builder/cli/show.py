@@ -23,7 +23,7 @@ def show(
 
     Reads the wheelhouse; starts no job.
     """
-    from builder.report.command_documents import SCHEMA_VERSION, ShowDocument
+    from builder.report.documents.commands import SCHEMA_VERSION, ShowDocument
     from builder.report.terminal import story
     from builder.store.store import Store
 

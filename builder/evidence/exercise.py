@@ -2,83 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from builder.evidence.base import Facts, Many, Model
+from builder.evidence.base import Facts, Many
 from builder.evidence.build import FetchedFile
-from builder.evidence.race import Amplified, Harm, Interference
-
-_TESTED = (
-    "seconds", "alone", "parallel", "threads", "single", "uncollected", "baseline_failures", "crash", "crash_stack",
-    "findings",
-)  # fmt: skip
-"""Fields of own tests that ran."""
-
-
-class TestRun(Model):
-    """How one run of pytest ended."""
-
-    __test__: ClassVar[bool] = False  # pytest would take it for a class of tests
-
-    passed: int
-    """Tests that passed."""
-
-    failed: int
-    """Tests that failed."""
-
-    skipped: int
-    """Tests that were skipped."""
-
-    ended: str
-    """`by itself`, at which limit, or by which signal."""
-
-
-class OwnTests(Model):
-    """What the package's own tests showed, alone and in several threads at once (pytest-run-parallel)."""
-
-    ran: bool
-    """Whether they were run in threads."""
-
-    why: str = ""
-    """Why they were not."""
-
-    alone: TestRun | None = None
-    """The run in one thread; None where there was none."""
-
-    uncollected: Many[str] = ()
-    """Files that pytest could not collect."""
-
-    seconds: float | None = None
-    """How long both runs took."""
-
-    parallel: TestRun | None = None
-    """The run in threads."""
-
-    threads: int = 0
-    """In how many."""
-
-    single: dict[str, str] = Field(default_factory=dict)
-    """Tests that the plugin ran in one thread, each with its reason."""
-
-    baseline_failures: Many[str] = ()
-    """Tests that fail alone."""
-
-    crash: str = ""
-    """The signal that the run in threads died of."""
-
-    crash_stack: str = ""
-    """The end of what that printed."""
-
-    findings: dict[str, str] = Field(default_factory=dict)
-    """Tests that pass alone and fail in threads, each with its message."""
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        """Check that the tests that ran have all results, and those that did not the reason."""
-        self.require(_TESTED if self.ran else ["why"], "tests")
-        return self
+from builder.evidence.events import Harm, Interference
+from builder.evidence.own_tests import Amplified, OwnTests
 
 
 class ExerciseResult(Facts):

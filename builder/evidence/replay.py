@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from builder.evidence.base import Facts, Many, Model
-from builder.evidence.race import SourceLine
+from builder.evidence.events import SourceLine
 
 Seen = Literal["crash", "hang", "wrong", "race", "gil"]
 """What a run of a replay script showed; `gil` where the GIL was on."""

@@ -28,7 +28,8 @@ from builder.index import constraints, policy
 from builder.index.closure import close_index
 from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
-from builder.report import document, outputs
+from builder.report import outputs
+from builder.report.documents import verdicts_json
 from builder.sources.statements import add_statements
 from builder.store.job_ids import JobKind
 from builder.verdicts import ApplicationVerdict, Verdict
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
     from builder.plan.shards import Shard
-    from builder.report.document import Document
+    from builder.report.documents.verdicts_json import Document
     from builder.sources import Sources
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
@@ -140,7 +141,7 @@ def run(
     if request.is_whole_matrix:
         recorded = store.get_note(_CONTAINMENT_NOTE)
         containment = None if recorded is None else json.loads(recorded)
-        written = document.write(judged, matrix, store.wheelhouse, containment, tried.judged)
+        written = verdicts_json.write(judged, matrix, store.wheelhouse, containment, tried.judged)
         _write_report(written, store, observer, run_id)
         assert resolved.inputs is not None, "a whole run has them"
         unchanged.record_run(
@@ -238,7 +239,7 @@ def merge(
 
         tried = _try_applications(matrix, store, judged, served, observer, execute)
 
-    written = document.write(judged, matrix, store.wheelhouse, None, tried.judged)
+    written = verdicts_json.write(judged, matrix, store.wheelhouse, None, tried.judged)
     _write_report(written, store, observer, run_id)
     return RunResult(judged=judged, applications=tried.judged)
 

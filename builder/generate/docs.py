@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from builder import ROOT
 from builder.judge import codes
-from builder.report import command_documents, document
+from builder.report.documents.commands import DOCUMENTS
+from builder.report.documents.part import make_schema
+from builder.report.documents.verdicts_json import Document
 
 if TYPE_CHECKING:
     from builder.judge.codes import Code
@@ -51,7 +53,7 @@ def render_files() -> dict[str, str]:
     """Return the text of each document in docs/, by file name."""
     return {
         "findings.md": render_findings(),
-        "verdicts.schema.json": document.schema(),
+        "verdicts.schema.json": make_schema(Document),
         **_render_schemas(),
     }
 
@@ -59,9 +61,9 @@ def render_files() -> dict[str, str]:
 def _render_schemas() -> dict[str, str]:
     """Return the schema of what each command prints with `--json`, by file name; `run` prints verdicts.json."""
     return {
-        f"{command}.schema.json": document.schema_of(model)
-        for command, model in command_documents.DOCUMENTS.items()
-        if model is not document.Document
+        f"{command}.schema.json": make_schema(model)
+        for command, model in DOCUMENTS.items()
+        if model is not Document
     }
 
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.evidence.race import Variants
+from builder.evidence.events import Variants
 from builder.verdicts import Verdict
 from builder.verdicts.levels import Consequence, Level, Need
 from builder.verdicts.wording import join_names, name_callable, name_types
@@ -17,7 +17,7 @@ from builder.verdicts.wording import join_names, name_callable, name_types
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from builder.evidence.race import Scenario
+    from builder.evidence.scenarios import Scenario
 
 MAX_NATIVES = 4
 """Native callables by which a fault is named, and that `where` of a finding has at most; where its program reaches

@@ -10,7 +10,7 @@ from builder.report.site import site
 from builder.store.files import replace_text
 
 if TYPE_CHECKING:
-    from builder.report.document import Document
+    from builder.report.documents.verdicts_json import Document
     from builder.store.store import Store
 
 

@@ -17,7 +17,8 @@ from builder.engine.client import Engine
 from builder.errors import ExitCode
 from builder.jobs.images.ids import role_image_id
 from builder.judge import codes
-from builder.report import check_document
+from builder.report.documents.check import CheckDocument
+from builder.report.documents.part import make_schema
 from tests import planted
 from tests.integration.conftest import Workshop, image_of
 
@@ -148,7 +149,7 @@ def test_check_loads_wheels_and_judges_what_that_shows(
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == ExitCode.FAULTS, ended.stdout + ended.stderr
     answer = json.loads(ended.stdout)
-    jsonschema.validate(answer, json.loads(check_document.schema()))
+    jsonschema.validate(answer, json.loads(make_schema(CheckDocument)))
     assert [[one["code"] for one in wheel["findings"]] for wheel in answer["wheels"]] == [
         ["WF505"], ["WF501", "WF505"], ["WF403"], [],
     ]  # fmt: skip

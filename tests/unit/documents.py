@@ -2,24 +2,17 @@
 
 from collections.abc import Sequence
 
-from builder.report.document import (
-    AbiPart,
+from builder.report.documents.findings import FindingPart, LocationPart, TrialPart
+from builder.report.documents.packages import AbiPart, PackagePart, SourcePart, WheelPart
+from builder.report.documents.speed import RatioPart, SpeedPart
+from builder.report.documents.thread_safety import (
     CallablePart,
-    Document,
     ExercisedPart,
-    FarmPart,
-    FindingPart,
-    LocationPart,
-    PackagePart,
     QuotePart,
-    RatioPart,
-    SourcePart,
-    SpeedPart,
     ThreadSafetyPart,
-    TrialPart,
     UpstreamPart,
-    WheelPart,
 )
+from builder.report.documents.verdicts_json import Document, FarmPart
 from builder.verdicts import Severity
 from builder.verdicts.levels import Consequence, Level, Need
 

@@ -236,7 +236,7 @@ class Amplifier:
         """Keep a call, and try it if it is worth that and possible."""
         if _get_pid() != self._pid:  # a test has forked: what it does there is its own affair
             return
-        by_package = frame.f_code.co_filename.startswith(self._site)
+        by_package = self._is_by_package(call, frame)
         is_native = bool(call.name)  # of Python code, only the results are of interest
         if not is_native or not self._reader.is_offered(call, by_package=by_package):
             self.recorder.note(call)
@@ -260,6 +260,10 @@ class Amplifier:
         partner = live_trial.keep_partner(call, self.recorder.show_arguments(call))
         if partner is not None:
             _keep_variant(partners.setdefault(call.name, []), partner, self.planner.seen[call.name])
+
+    def _is_by_package(self, _call: LiveCall, frame: types.FrameType) -> bool:
+        """Return whether a call is made by the code of the package whose native code it reaches."""
+        return frame.f_code.co_filename.startswith(self._site)
 
     def _may_fork(self, frame: types.FrameType) -> bool:
         """Return whether a child would have all it needs: there is one thread, and it is in no native code."""
@@ -316,13 +320,14 @@ class Amplifier:
         settings = self._settings
         reading, writing = os.pipe()
         if is_marked:
-            _write(2, f"\n{settings.mark} {self._trials} <\n".encode())
+            self._write_mark("<")
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a sanitizer has a thread of its own
             pid = _fork()
         if pid == 0:
             try:
+                self._enter_child()
                 answer = live_trial.run(
                     trial,
                     threads=1 if alone else settings.threads,
@@ -342,7 +347,14 @@ class Amplifier:
             self.is_waiting = False
             os.close(reading)
             if is_marked:
-                _write(2, f"\n{settings.mark} {self._trials} >\n".encode())
+                self._write_mark(">")
+
+    def _write_mark(self, sign: str) -> None:
+        """Say in standard error where what a child writes there begins, by `<`, or ends, by `>`."""
+        _write(2, f"\n{self._settings.mark} {self._trials} {sign}\n".encode())
+
+    def _enter_child(self) -> None:
+        """Prepare the child for a trial, before anything else; here there is nothing to do."""
 
     def _await(self, pid: int, reading: int, *, wants_stacks: bool) -> _Ending:
         """Wait for a child, and kill it when its time is up.

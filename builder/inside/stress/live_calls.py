@@ -82,13 +82,17 @@ class CallReader:
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
-        self._public_names = dict(_name_publicly(surface))
         self._bytecode: dict[int, tuple[types.CodeType, bytes]] = {}
         self._kinds: dict[
             int, object
         ] = {}  # types that were met; kept, so that their ids stay theirs
-        self._homes = {module.__name__.rpartition(".")[2] for module in surface.natives}
         self.sites: set[tuple[int, int]] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take the public names from the surface, which may have grown since."""
+        self._public_names = dict(_name_publicly(self._surface))
+        self._homes = {module.__name__.rpartition(".")[2] for module in self._surface.natives}
 
     def read(
         self,

@@ -191,7 +191,7 @@ def run(
         `errors` (how often each exception was met), `wrong` (sentences), `returned` (calls that returned in several
         threads), `iterations` and `shares` (whether threads have an object or an argument in common).
     """
-    _isolate(kept)
+    _isolate(kept, keeps_pipes=is_race)
     for items in trial.iterators:
         items.take()
     shares = trial.receiver is not None
@@ -446,11 +446,12 @@ def _make_immortal(trial: Trial) -> None:
                     make_immortal(part)
 
 
-def _isolate(kept: int) -> None:
+def _isolate(kept: int, *, keeps_pipes: bool) -> None:
     """Leave what this process shares with its parent: output, open files and sockets, and monitoring.
 
     Args:
         kept: a descriptor that stays as it is.
+        keeps_pipes: whether all pipes stay: a sanitizer asks through some for the lines of its reports.
     """
     os.setpgid(0, 0)  # so that what a call starts can be ended with it
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined] # the farm's own interpreter may be older
@@ -460,7 +461,7 @@ def _isolate(kept: int) -> None:
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers
         with contextlib.suppress(OSError, ValueError):
             if int(name) > _STANDARD_ERROR and int(name) != kept:
-                _replace_descriptor(int(name))
+                _replace_descriptor(int(name), keeps_pipes=keeps_pipes)
 
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -470,11 +471,15 @@ def _isolate(kept: int) -> None:
     sys.setswitchinterval(_SWITCH_S)
 
 
-def _replace_descriptor(number: int) -> None:
-    """Put a copy in the place of an open file, and nothing in that of a socket: the parent goes on with its own."""
+def _replace_descriptor(number: int, *, keeps_pipes: bool) -> None:
+    """Put a copy in the place of an open file, and nothing in that of a socket: the parent goes on with its own.
+
+    As sockets, so pipes (unless all stay) and what has no kind, as that by which an event loop waits (epoll).
+    """
     mode = os.fstat(number).st_mode
     nowhere = os.open(os.devnull, os.O_RDWR)
-    if stat.S_ISSOCK(mode):
+    is_pipe = stat.S_ISFIFO(mode) or not stat.S_IFMT(mode)
+    if stat.S_ISSOCK(mode) or (is_pipe and not keeps_pipes):
         os.dup2(nowhere, number)
     elif stat.S_ISREG(mode):
         place = os.lseek(number, 0, os.SEEK_CUR)

@@ -18,7 +18,8 @@ from builder.engine.tasks import Limits, Task
 from builder.evidence.audit import read_wheel
 from builder.evidence.base import EvidenceError, MalformedFactsError
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
-from builder.evidence.race import NO_SDIST, RaceAnswer, RaceFacts, RacePlan
+from builder.evidence.race import NO_SDIST, RaceAnswer, RaceFacts
+from builder.evidence.scenarios import RacePlan
 from builder.jobs.build.log import explain
 from builder.jobs.build.log_excerpt import read_log
 from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths

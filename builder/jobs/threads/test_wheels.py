@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from builder.engine.tasks import Limits, Task
-from builder.evidence.race import Kit
+from builder.evidence.own_tests import Kit
 from builder.jobs.threads import test_requirements
 from builder.jobs.wheels import WHEELS_FOLDER
 from builder.untrusted.names import UntrustedNameError, parse_wheel_name

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from builder.evidence.exercise import ExerciseFacts
-    from builder.evidence.race import Preflight, RaceFacts, Surface
+    from builder.evidence.race import Preflight, RaceFacts
+    from builder.evidence.scenarios import Surface
 
 MIN_COVERAGE = 0.5
 """Share of the native callables that must have been called by threads for `compatible`."""

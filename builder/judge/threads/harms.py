@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.evidence.race import Variants
+from builder.evidence.events import Variants
 from builder.judge.findings import Finding
 from builder.judge.levels import MAX_NATIVES, assess_fault, shares_anything, was_shown
 from builder.judge.threads.sentences import (
@@ -22,7 +22,7 @@ from builder.verdicts.levels import Consequence
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from builder.evidence.race import Harm, ShownRace
+    from builder.evidence.events import Harm, ShownRace
     from builder.verdicts.codes import FindingCode
 
 _HARM_CODES: dict[str, FindingCode] = {"crash": "WF601", "hang": "WF602", "wrong": "WF603"}

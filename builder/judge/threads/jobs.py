@@ -21,8 +21,10 @@ from builder.verdicts.wording import join_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from builder.evidence.exercise import ExerciseFacts, OwnTests
-    from builder.evidence.race import Harm, Interference, OwnTestsRace, RaceFacts
+    from builder.evidence.events import Harm, Interference
+    from builder.evidence.exercise import ExerciseFacts
+    from builder.evidence.own_tests import OwnTests, OwnTestsRace
+    from builder.evidence.race import RaceFacts
 
 _MAX_FINDINGS = 12  # of each kind: who has read a dozen races mends the package before reading more
 _MAX_NAMED = 6  # places named of the findings that are left out

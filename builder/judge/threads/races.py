@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builder.evidence.race import Variants
+from builder.evidence.events import Variants
 from builder.judge.findings import Finding
 from builder.judge.levels import assess_fault, shares_anything
 from builder.judge.location import pair_locations, read_locations
@@ -23,7 +23,8 @@ from builder.verdicts.levels import Consequence
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from builder.evidence.race import Race, RaceFacts, ShownRace
+    from builder.evidence.events import Race, ShownRace
+    from builder.evidence.race import RaceFacts
     from builder.judge.location import Location
     from builder.verdicts.codes import FindingCode
 

@@ -14,7 +14,8 @@ from builder.verdicts.wording import join_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from builder.evidence.race import Harm, Race, Scenario, Side, Variants
+    from builder.evidence.events import Harm, Race, Side, Variants
+    from builder.evidence.scenarios import Scenario
 
 _MAX_FUNCTIONS = 4  # named of a cause; the rest are counted
 _MAX_CALLS = 3  # of a finding, in its sentence; its program has all

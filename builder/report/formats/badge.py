@@ -12,7 +12,7 @@ from builder.store.files import replace_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from builder.report.document import Document
+    from builder.report.documents.verdicts_json import Document
     from builder.verdicts import Verdict
 
 _LETTER_PX = 6.6

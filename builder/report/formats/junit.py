@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from builder.report.document import AbiPart, Document, FindingPart, PackagePart
+    from builder.report.documents.findings import FindingPart
+    from builder.report.documents.packages import AbiPart, PackagePart
+    from builder.report.documents.verdicts_json import Document
 
 _INVALID_XML_CHARACTER = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """A character that XML 1.0 does not allow, not even escaped."""

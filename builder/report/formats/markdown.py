@@ -11,7 +11,8 @@ from builder.untrusted.text import clean_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.report.document import ApplicationPart, Document
+    from builder.report.documents.applications import ApplicationPart
+    from builder.report.documents.verdicts_json import Document
     from builder.report.history import VerdictChange, VerdictRecord
 
 _MAX_ROWS = 200

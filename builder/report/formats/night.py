@@ -13,7 +13,9 @@ from builder.verdicts import ApplicationVerdict, Severity, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from builder.report.document import ApplicationPart, Document, FindingPart
+    from builder.report.documents.applications import ApplicationPart
+    from builder.report.documents.findings import FindingPart
+    from builder.report.documents.verdicts_json import Document
 
 _MAX_ROWS = 100
 """Rows of each of the four tables, so that all fit on the page of a CI step; verdicts.json has everything."""

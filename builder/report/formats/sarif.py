@@ -14,7 +14,9 @@ from builder.verdicts import Severity
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from builder.report.document import Document, FindingPart, LocationPart, PackagePart
+    from builder.report.documents.findings import FindingPart, LocationPart
+    from builder.report.documents.packages import PackagePart
+    from builder.report.documents.verdicts_json import Document
     from builder.verdicts.codes import FindingCode
 
 _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")

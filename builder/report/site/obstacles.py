@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from builder.report.document import ApplicationPart
+    from builder.report.documents.applications import ApplicationPart
 
 
 @dataclass(kw_only=True, slots=True)

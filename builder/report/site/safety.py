@@ -11,10 +11,10 @@ from builder.verdicts.wording import join_names, name_types
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.report.document import (
-        AbiPart,
+    from builder.report.documents.findings import FindingPart
+    from builder.report.documents.packages import AbiPart
+    from builder.report.documents.thread_safety import (
         CallablePart,
-        FindingPart,
         QuotePart,
         ThreadSafetyPart,
         UpstreamPart,

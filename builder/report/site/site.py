@@ -25,7 +25,8 @@ from builder.verdicts import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from builder.report.document import Document, PackagePart
+    from builder.report.documents.packages import PackagePart
+    from builder.report.documents.verdicts_json import Document
     from builder.report.history import History
 
 _TEMPLATES = ROOT / "report" / "site" / "templates"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from builder.report.document import RatioPart, SpeedPart
+    from builder.report.documents.speed import RatioPart, SpeedPart
 
 _MAX_LENGTH = 78.0
 """Length of the longest bar, in percent of the width: the rest is for the figure beside it."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from builder.report.document import ApplicationPart, BlockerPart
+    from builder.report.documents.applications import ApplicationPart, BlockerPart
 
 
 def print_applications(console: Console, applications: Sequence[ApplicationPart]) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 from builder.errors import NoRecordError
 from builder.evidence.kinds import is_readable
 from builder.evidence.load import LoadFacts
-from builder.report import document
+from builder.report.documents import verdicts_json
 from builder.report.site import safety, speeds
 from builder.report.styles import SEVERITY_STYLES, verdict_style
 from builder.report.terminal.consoles import print_table
@@ -29,14 +29,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from builder.evidence.load import Declaration, Probe
-    from builder.report.document import (
-        AbiPart,
-        FindingPart,
-        PackagePart,
-        SourcePart,
-        ThreadSafetyPart,
-        UpstreamPart,
-    )
+    from builder.report.documents.findings import FindingPart
+    from builder.report.documents.packages import AbiPart, PackagePart, SourcePart
+    from builder.report.documents.thread_safety import ThreadSafetyPart, UpstreamPart
     from builder.store.evidence import Evidence
     from builder.store.store import Store
 
@@ -118,7 +113,7 @@ def read(name: str, store: Store) -> Story:
     Raises:
         NoRecordError: nothing is recorded about it.
     """
-    written = document.read(store.wheelhouse)
+    written = verdicts_json.read(store.wheelhouse)
     packages: dict[str, PackagePart] = {}
     if written is not None:
         packages = {package.name: package for package in written.packages}

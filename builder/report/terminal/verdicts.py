@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from builder.judge.findings import Finding
     from builder.judge.package import JudgedPackage
-    from builder.report.document import Document
+    from builder.report.documents.verdicts_json import Document
 
 MAX_ROWS = 400
 """A longer table is not shown again where nothing changed: it would scroll the line that says so out of sight."""

@@ -20,8 +20,8 @@ from builder.generate import docs
 from builder.host import settings as host
 from builder.index import ServedFile, upload
 from builder.index.upload import UploadOutcome, UploadResult
-from builder.report import command_documents
-from builder.report.document import ApplicationPart, BlockerPart, RiskPart
+from builder.report.documents.applications import ApplicationPart, BlockerPart, RiskPart
+from builder.report.documents.commands import DOCUMENTS, NightDocument
 from builder.report.formats import night
 from builder.store.evidence import Evidence
 from builder.store.store import Store
@@ -75,7 +75,7 @@ def test_every_command_that_prints_data_has_the_option_and_a_schema():
             with_option.add(name)
     assert with_option == commands().keys() - SILENT
     # What main.py gets from elsewhere has its schema elsewhere; each command here has one.
-    assert with_option >= command_documents.DOCUMENTS.keys()
+    assert with_option >= DOCUMENTS.keys()
 
 
 def test_the_published_schemas_are_current():
@@ -207,7 +207,7 @@ def test_nightly_and_merge():
         }
     )
     record = night.record(night.compare_documents(before, after))
-    printed = command_documents.NightDocument.model_validate(record).model_dump(mode="json")
+    printed = NightDocument.model_validate(record).model_dump(mode="json")
     for command in ("nightly", "merge"):
         check_record(command, printed)
     assert {(part["package"], part["direction"]) for part in printed["changes"]} == {
@@ -217,7 +217,7 @@ def test_nightly_and_merge():
     }
     assert printed["findings"][0]["package"] == "foo"
     first = night.record(night.compare_documents(None, after))
-    assert command_documents.NightDocument.model_validate(first).first
+    assert NightDocument.model_validate(first).first
 
 
 def test_publish(wheelfarm: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -17,8 +17,9 @@ from builder.evidence.build import BuildFacts
 from builder.evidence.exercise import ExerciseAnswer
 from builder.evidence.kinds import MODELS, schema_version
 from builder.evidence.load import LoadFacts
-from builder.evidence.race import RaceAnswer, RacePlan
+from builder.evidence.race import RaceAnswer
 from builder.evidence.replay import ReplayAnswer
+from builder.evidence.scenarios import RacePlan
 from builder.evidence.speed import SpeedAnswer, SpeedFacts
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId

@@ -19,9 +19,10 @@ import pytest
 from builder.engine.programs import program_files
 from builder.evidence.audit import AuditAnswer, NativeObject, WheelFacts
 from builder.evidence.base import MalformedFactsError
-from builder.evidence.exercise import ExerciseAnswer, OwnTests
+from builder.evidence.exercise import ExerciseAnswer
 from builder.evidence.load import LoadAnswers
-from builder.evidence.race import OwnTestsRace, RaceAnswer
+from builder.evidence.own_tests import OwnTests, OwnTestsRace
+from builder.evidence.race import RaceAnswer
 from builder.evidence.speed import SpeedAnswer
 from builder.inside.stress import canaries, exercise, installing, learning, race, speed
 from builder.inside.stress.phases import Phases

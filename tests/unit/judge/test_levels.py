@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from builder.judge.package import Judgement
-from builder.report.document import AbiPart, _abi_part
+from builder.report.documents.packages import AbiPart, make_abi_part
 from builder.verdicts import Severity, Verdict
 from builder.verdicts.levels import Consequence, Level, Need
 from tests.unit.judge.threads.test_jobs import CALLABLES, event, exercise, judged, race
@@ -237,7 +237,7 @@ def test_a_crash_in_calls_that_race_is_the_packages():
 
 
 def part(judgement: Judgement) -> AbiPart:
-    return _abi_part(judgement)
+    return make_abi_part(judgement)
 
 
 def test_a_package_says_what_not_to_share():

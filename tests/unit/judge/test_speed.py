@@ -8,7 +8,7 @@ from builder.judge import interfaces, speed
 from builder.judge.package import judge_package
 from builder.judge.package_evidence import PackageEvidence
 from builder.judge.speed import Ratio, Speed
-from builder.report import document
+from builder.report.documents import verdicts_json
 from builder.store.evidence import Evidence, JobOutcome
 from tests.job_ids import job_id
 from tests.unit.judge.test_package import ABIS, BASES, SOURCE, audit, build, load
@@ -176,7 +176,7 @@ def test_speed_and_outcomes_reach_the_document_and_decide_nothing():
     measured = replace(
         case, speed=Evidence(key="s", job=job_id("speed:foo@debian-12"), facts=facts(call()))
     )
-    without, package = document.make_document(
+    without, package = verdicts_json.make_document(
         [judge_package(case, ABIS), judge_package(measured, ABIS)], Matrix()
     ).packages
     assert without.speed is None

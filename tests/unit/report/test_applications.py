@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from builder.errors import ExitCode
-from builder.report.document import ApplicationPart, BlockerPart, Document, RiskPart
+from builder.report.documents.applications import ApplicationPart, BlockerPart, RiskPart
+from builder.report.documents.verdicts_json import Document
 from builder.report.formats import markdown, night
 from builder.report.history import History
 from builder.report.site import site

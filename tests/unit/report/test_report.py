@@ -17,7 +17,9 @@ from requests_cache.backends.sqlite import SQLiteCache
 from builder import ROOT
 from builder.judge.bases import BaseOutcome
 from builder.report import outputs
-from builder.report.document import AbiPart, LocationPart, RatioPart, SpeedPart
+from builder.report.documents.findings import LocationPart
+from builder.report.documents.packages import AbiPart
+from builder.report.documents.speed import RatioPart, SpeedPart
 from builder.report.formats import badge, junit, markdown, sarif
 from builder.report.history import make_history
 from builder.report.site import site, speeds

@@ -8,11 +8,9 @@ import pytest
 from rich.console import Console
 
 from builder.farm.run import exit_code
-from builder.report import document as documents
-from builder.report.document import (
-    AbiPart,
-    UpstreamPart,
-)
+from builder.report.documents import verdicts_json
+from builder.report.documents.packages import AbiPart
+from builder.report.documents.thread_safety import UpstreamPart
 from builder.report.formats import junit, markdown, night
 from builder.report.site import safety
 from builder.report.terminal import story
@@ -203,7 +201,7 @@ def test_a_document_of_an_older_farm_is_read(store: Store):
     del part["thread_safety"], part["findings"][0]["needs"]
     (store.wheelhouse / "verdicts.json").write_text(json.dumps(old))
 
-    read = documents.read(store.wheelhouse)
+    read = verdicts_json.read(store.wheelhouse)
     assert read is not None
     ((_, _, verdict),) = read.iter_verdicts()
     assert (verdict.verdict, verdict.thread_safety) == (Verdict.RACY, None)

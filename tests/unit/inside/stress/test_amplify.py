@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -272,7 +273,7 @@ def test_threads_get_copies_of_arguments_where_these_can_be_copied():
 
 def run(trial: live_trial.Trial, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run a trial in this process, which shares nothing with a parent."""
-    monkeypatch.setattr(live_trial, "_isolate", lambda _: None)
+    monkeypatch.setattr(live_trial, "_isolate", lambda _, **__: None)
     return live_trial.run(trial, threads=4, longest_s=20, is_race=False, kept=-1)
 
 
@@ -494,3 +495,28 @@ def test_methods_count_on_a_shared_object_and_functions_everywhere():
     assert reached.find_reached(life, {"life": ["(lambda s: s.feed(1))(s[0])"]}, surface) == {
         "T.feed"
     }
+
+
+# --- what a child leaves to its parent -----------------------------------------
+
+
+@pytest.mark.parametrize(("keeps_pipes", "received"), [(False, b""), (True, b"x")])
+def test_a_child_writes_into_no_pipe_of_its_parent_but_where_a_sanitizer_needs_them(
+    *, keeps_pipes: bool, received: bytes
+):
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    live_trial._replace_descriptor(writing, keeps_pipes=keeps_pipes)
+    os.write(writing, b"x")
+    os.close(writing)
+    assert os.read(reading, 1) == received
+    os.close(reading)
+
+
+def test_a_reader_of_calls_knows_names_that_came_later():
+    surface = SimpleNamespace(natives=[], list_public=list)
+    reader = CallReader(surface)  # type: ignore[arg-type]
+    assert reader._public_names == {}
+    surface.list_public = lambda: [("pkg.Parser", Parser)]
+    reader.refresh()
+    assert reader._public_names == {id(Parser): "pkg.Parser"}

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from builder.evidence.race import Race, Scenario, Side
+from builder.evidence.events import Race, Side
+from builder.evidence.scenarios import Scenario
 from builder.judge.findings import Finding
 from builder.judge.levels import ThreadFault
 from builder.judge.location import Location

@@ -8,7 +8,7 @@ import pytest
 from builder.distributions.thread_statements import Quote, ThreadStatement
 from builder.judge.package import Judgement
 from builder.judge.threads.statements import UpstreamWords, is_negative
-from builder.report.document import _abi_part
+from builder.report.documents.packages import make_abi_part
 from tests.unit.judge.test_package import SOURCE
 from tests.unit.judge.threads.test_jobs import event, exercise, judged, race
 
@@ -93,7 +93,7 @@ def test_what_denies_safety(text: str, *, expected: bool):
 
 def test_the_document_has_it():
     said = ThreadStatement(classifier="3 - Stable", quotes=(DENIAL,))
-    part = _abi_part(judge(said, crash(PRIVATE))).thread_safety
+    part = make_abi_part(judge(said, crash(PRIVATE))).thread_safety
     assert part is not None
     assert part.upstream is not None
     assert part.upstream.meaning.startswith("supported in production")

@@ -1,7 +1,7 @@
 import pytest
 
 from builder.errors import ExitCode
-from builder.report.document import Document
+from builder.report.documents.verdicts_json import Document
 from builder.report.formats import night
 from tests.unit.documents import HOSTILE, abi, document, finding
 

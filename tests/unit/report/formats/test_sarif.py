@@ -10,7 +10,7 @@ from builder.inside.stress import reports
 from builder.judge import interfaces
 from builder.judge.package import JudgedPackage, judge_package
 from builder.judge.package_evidence import PackageEvidence
-from builder.report import document
+from builder.report.documents.verdicts_json import Document, make_document
 from builder.report.formats import sarif
 from builder.store.evidence import Evidence
 from tests.unit.inside.stress.test_reports import BUMP, CALL, FREE, MODULES, PEEK
@@ -48,7 +48,7 @@ def judged(raced: Evidence) -> JudgedPackage:
 
 def test_a_race_is_in_sarif_with_the_file_and_line_of_both_accesses():
     package = judged(race(races=races(race_report((BUMP, CALL), (PEEK, CALL)))))
-    written = document.make_document([package], Matrix(packages={"foo": {}}))
+    written = make_document([package], Matrix(packages={"foo": {}}))
 
     log = json.loads(sarif.render(written))
     schema = published_schema("/sarif-2.1.0.json")
@@ -74,7 +74,7 @@ def test_a_race_is_in_sarif_with_the_file_and_line_of_both_accesses():
 
 def test_the_document_has_the_same_locations():
     package = judged(race(races=races(race_report((FREE, BUMP), (PEEK, CALL)))))
-    written = document.make_document([package], Matrix(packages={"foo": {}}))
+    written = make_document([package], Matrix(packages={"foo": {}}))
 
     (finding,) = written.packages[0].abis["cp314t"].findings
     assert (finding.code, finding.where) == ("WF604", "bump (fast.c) and peek (fast.c)")
@@ -82,7 +82,7 @@ def test_the_document_has_the_same_locations():
         {"path": "src/fast.c", "line": 41, "function": "bump"},
         {"path": "src/fast.c", "line": 58, "function": "peek"},
     ]
-    assert document.Document.model_validate_json(written.model_dump_json()) == written
+    assert Document.model_validate_json(written.model_dump_json()) == written
 
 
 def test_what_looks_like_a_link_in_a_message_is_none():

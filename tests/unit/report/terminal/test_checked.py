@@ -18,14 +18,15 @@ from builder.config import catalog
 from builder.errors import EngineMissingError, ExitCode
 from builder.evidence.load import AbiLoad
 from builder.judge.findings import Finding
-from builder.report import check_document
+from builder.report.documents.check import CheckDocument, make_check_document
+from builder.report.documents.part import make_schema
 from builder.report.terminal import checked
 from tests import planted
 from tests.unit.judge.wheel.test_rules import wheel
 
 TABLE = catalog.load()
 BASES = tuple(base for base in TABLE.bases.values() if base.enabled)
-SCHEMA = json.loads(check_document.schema())
+SCHEMA = json.loads(make_schema(CheckDocument))
 
 
 @pytest.fixture
@@ -84,9 +85,7 @@ def test_json_fits_the_published_schema(tmp_path: Path):
 
 def test_json_of_a_loaded_wheel_fits_the_published_schema(tmp_path: Path):
     document = json.loads(
-        check_document.make_check_document(
-            [loaded(wheel(tmp_path))], static=False
-        ).model_dump_json()
+        make_check_document([loaded(wheel(tmp_path))], static=False).model_dump_json()
     )
     jsonschema.validate(document, SCHEMA)
     (one,) = document["wheels"]

@@ -11,7 +11,7 @@ from builder.config import catalog
 from builder.config.matrix import Matrix
 from builder.errors import NoRecordError
 from builder.judge.package import judge_fault
-from builder.report import document
+from builder.report.documents import verdicts_json
 from builder.report.terminal import story
 from builder.sources import Fault
 from builder.store.evidence import Evidence
@@ -79,7 +79,9 @@ def test_verdicts_findings_and_remedies_are_told(store: Store):
     fault = Fault(
         name="foo", code="WF102", detail="the index has no sdist of foo 2.0", version="2.0"
     )
-    document.write([judge_fault(fault, catalog.load().abis.values())], Matrix(), store.wheelhouse)
+    verdicts_json.write(
+        [judge_fault(fault, catalog.load().abis.values())], Matrix(), store.wheelhouse
+    )
     told = story.read("foo", store)
     text = text_of(told)
     for part in (
@@ -157,7 +159,7 @@ def test_a_version_is_told_by_its_name_or_as_the_one_that_the_project_has(store:
         for name, version in (("foo", "2.0"), ("foo==1.0", "1.0"))
     ]
     judged = [judge_fault(fault, abis) for fault in faults]
-    document.write(judged, Matrix(), store.wheelhouse)
+    verdicts_json.write(judged, Matrix(), store.wheelhouse)
     versions: list[str] = []
     for text in ("Foo", "foo==2.0", "FOO == 1.0"):
         package = story.read(text, store).package

@@ -12,8 +12,11 @@ from pydantic import Field, JsonValue, RootModel
 
 from builder.config.edit import Action
 from builder.dependencies.survey import Status
-from builder.report import check_document, document
-from builder.report.document import ApplicationPart, CleanLine, CleanText, PackagePart, Part
+from builder.report.documents.applications import ApplicationPart
+from builder.report.documents.check import CheckDocument
+from builder.report.documents.packages import PackagePart
+from builder.report.documents.part import CleanLine, CleanText, Part
+from builder.report.documents.verdicts_json import Document
 from builder.sources.kind import Kind
 from builder.verdicts import ApplicationVerdict, Severity, Verdict
 
@@ -410,10 +413,10 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "add": AddDocument,
     "survey": SurveyDocument,
     "plan": PlanDocument,
-    "run": document.Document,
+    "run": Document,
     "nightly": NightDocument,
     "merge": NightDocument,
-    "check": check_document.CheckDocument,
+    "check": CheckDocument,
     "show": ShowDocument,
     "app": AppDocument,
     "replay": ReplayDocument,

@@ -6,16 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
-from builder.report.document import (
-    CleanLine,
-    CleanText,
-    ExercisedPart,
-    LocationPart,
-    Part,
-    exercised_part,
-    location_parts,
-    schema_of,
-)
+from builder.report.documents.findings import LocationPart, make_location_parts
+from builder.report.documents.part import CleanLine, CleanText, Part
+from builder.report.documents.thread_safety import ExercisedPart, make_exercised_part
 from builder.verdicts import Severity
 
 if TYPE_CHECKING:
@@ -151,11 +144,6 @@ def make_check_document(checked: Iterable[CheckedWheel], *, static: bool) -> Che
     return CheckDocument(schema_version=SCHEMA_VERSION, static=static, wheels=wheels)
 
 
-def schema() -> str:
-    """Return the JSON Schema of the document."""
-    return schema_of(CheckDocument)
-
-
 def _wheel_part(wheel: CheckedWheel) -> CheckedPart:
     """Return a wheel's part of the document. The facts of a wheel that could not be read are empty."""
     floors: dict[str, FloorPart] = {}
@@ -191,7 +179,7 @@ def _threads_part(trial: ThreadTrial | None) -> ThreadsPart | None:
     if trial is None:
         return None
 
-    exercised = None if trial.coverage is None else exercised_part(trial.coverage)
+    exercised = None if trial.coverage is None else make_exercised_part(trial.coverage)
     return ThreadsPart(abi=trial.abi, base=trial.base, exercised=exercised, reason=trial.reason)
 
 
@@ -203,7 +191,7 @@ def _finding_part(finding: Finding) -> CheckedFindingPart:
         title=finding.kind.title,
         detail=finding.detail,
         where=finding.where,
-        locations=location_parts(finding),
+        locations=make_location_parts(finding),
         bases=list(finding.bases),
         remedy=finding.remedy or finding.kind.remedy,
         log=finding.log,

@@ -1,0 +1,1 @@
+"""Documents that programs read: verdicts.json, and what commands print as JSON."""
