@@ -216,7 +216,7 @@ wheelfarm-clang++ -fsanitize=thread -O1 $1 -fPIC -shared /farm/a.cpp -o a.so
 first=$(nm -S a.so | sed -n 's/^\([0-9a-f]*\) \([0-9a-f]*\) . enter$/\1 \2/p')
 start=$((0x${first% *})) size=$((0x${first#* })) offset=0
 while [ $offset -lt $size ]; do printf '0x%x\n' $((start + offset)); offset=$((offset + 1)); done > addresses
-mkdir /result
+mkdir -p /result
 llvm-symbolizer --obj=a.so --inlines < addresses > /result/names
 """
 
