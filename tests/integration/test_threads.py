@@ -21,7 +21,7 @@ from builder.farm import prepare
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Tools
 from builder.jobs.programs import STRESS_FOLDER
-from builder.jobs.threads import race
+from builder.jobs.threads import sanitizer_build
 from builder.judge import speed
 from builder.proxy.proxy import IndexProxy
 from builder.store.evidence import Evidence
@@ -226,7 +226,7 @@ def test_reports_name_inlined_functions_in_full_and_their_lines(
 ):
     task = Task(
         image=image_of(done, role_image_id("race", "debian-12")),
-        command=["sh", "-c", SYMBOLIZE, "sh", race.NAMES_AND_LINES],
+        command=["sh", "-c", SYMBOLIZE, "sh", sanitizer_build.NAMES_AND_LINES],
         files={"/farm/a.cpp": INLINED.encode()},
         collect="/result/names",
         limits=Limits(timeout_s=60),
