@@ -99,6 +99,15 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
             },
             "smoke": [{"command": "foo --version", "exit_code": 0, "seconds": 0.1, "output": "1.0\n"}],
             "tests": {"command": "pytest", "exit_code": None, "seconds": 900.0, "output": ""},
+            "amplified": [{
+                "command": "foo --version", "exit_code": 0, "seconds": 4.2, "processes": 1, "trials": 3, "callables": 2, "returned": 2,
+                "pairs": 1, "skipped": {"lock": 1}, "unexamined": "",
+                "events": [{
+                    "what": "crash", "name": "foo._x.Box.put", "distribution": "foo", "kind": "method", "shares": True, "signal": "SIGSEGV",
+                    "call": "s.put(1)", "beside": ["foo._x.Box.get"], "sentences": [], "shared": [3, 3], "alone": [0, 2],
+                    "line": {"file": "main.py", "line": 3, "function": "<module>"}, "caller": None,
+                }],
+            }],
         },
         {"install": None, "imports": {"modules": 0, "failed": [], "signal": "SIGSEGV", "during": "foo", "stack": {"native": [], "python": []}}},
     ],
