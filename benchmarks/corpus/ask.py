@@ -19,7 +19,7 @@ from builder.engine.connection import connect
 from builder.engine.tasks import Limits, Task
 from builder.jobs.build.recipe import UNPACK_PROGRAM
 from builder.jobs.images.ids import packages_image_id
-from builder.jobs.threads.race import RACE_PYTHON
+from builder.jobs.threads.sanitizer_build import RACE_PYTHON
 from builder.store.job_ids import JobKind
 from builder.store.store import Store
 from builder.untrusted.text import clean_line, parse_answer

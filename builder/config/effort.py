@@ -48,12 +48,15 @@ class Effort:
     """How often each such program is run."""
     speed_s: float
     """Most time to measure speed, in seconds; 0 for not at all."""
+    smoke_s: float
+    """Most time to let threads make the native calls of one smoke command of an application, in seconds."""
 
     def record(self) -> dict[str, float]:
-        """Return the limits of the search for faults as JSON data; the one for speed is left out."""
+        """Return the limits of the search for faults in packages as JSON data; others are left out."""
         fields = asdict(self)
-        # Speed is measured by a job of its own, so it must not change the keys of those that look for faults.
+        # Speed and applications have jobs of their own: they must not change the keys of those that look for faults.
         del fields["speed_s"]
+        del fields["smoke_s"]
         return fields
 
 
@@ -71,6 +74,7 @@ EFFORTS = {
         proofs=1,
         times=3,
         speed_s=0,
+        smoke_s=4,
     ),
     EffortLevel.STANDARD: Effort(
         threads=4,
@@ -85,6 +89,7 @@ EFFORTS = {
         proofs=3,
         times=10,
         speed_s=4,
+        smoke_s=15,
     ),
     EffortLevel.DEEP: Effort(
         threads=8,
@@ -99,6 +104,7 @@ EFFORTS = {
         proofs=12,
         times=20,
         speed_s=8,
+        smoke_s=120,
     ),
 }
 """By level."""

@@ -73,6 +73,97 @@ class CommandRun(Model):
     """The end of what it printed."""
 
 
+class SourceLine(Model):
+    """A line of source that a call is made at."""
+
+    file: str
+    """Relative to the project, or to the folder of packages; `<string>` for `python -c`."""
+
+    line: int
+    function: str
+    """Its qualified name; `<module>` outside of any."""
+
+
+class AmplifiedEvent(Model):
+    """Harm that several threads did by making a native call which a smoke command made in one."""
+
+    what: Literal["crash", "hang", "wrong"]
+
+    name: str
+    """The native callable, such as `pkg._core.Table.add`."""
+
+    distribution: str
+    """The package that it is of."""
+
+    kind: Literal["method", "function", "type"]
+    """Whether it was called on one object, called without any, or made objects."""
+
+    shares: bool
+    """Whether threads had the object, or an argument, in common."""
+
+    signal: str
+    """That the process died of; empty for no crash."""
+
+    call: str
+    """The call, as it was made."""
+
+    beside: Many[str]
+    """Other native callables that were called on the same object meanwhile."""
+
+    sentences: Many[str]
+    """What was wrong with results."""
+
+    shared: Annotated[tuple[int, int], ARRAY]
+    """How often it was shown by several threads, of how many times."""
+
+    alone: Annotated[tuple[int, int], ARRAY]
+    """How often it was shown by the same calls in one thread, of how many times."""
+
+    line: SourceLine | None = None
+    """The line of the application that led to the call; None where packages alone did."""
+
+    caller: SourceLine | None = None
+    """The line that made it."""
+
+
+class AmplifiedCommand(Model):
+    """A smoke command that was run once more, watched, while children of its processes made its native calls."""
+
+    command: str
+    """As the matrix has it."""
+
+    exit_code: int | None
+    """How it ended; None where its time was up."""
+
+    seconds: float
+    """How long it took."""
+
+    processes: int
+    """How many of its Python processes were watched."""
+
+    trials: int
+    """How many calls were tried by several threads."""
+
+    callables: int
+    """How many native callables it called."""
+
+    returned: int
+    """How many of these returned in several threads."""
+
+    pairs: int
+    """How many pairs of them were called on one object at the same time, and returned."""
+
+    skipped: dict[str, int]
+    """How often a call was not tried, by the reason: `threads` were running, the `gil` was on, it was made under a
+    `lock` or in `native` code, the command waits for `children` of its own, or the `time` was up."""
+
+    events: Many[AmplifiedEvent]
+    """What did harm."""
+
+    unexamined: str
+    """Why little or nothing could be told; empty where nothing speaks against it."""
+
+
 class ApplicationFacts(Facts):
     """What an application job found out."""
 
@@ -90,3 +181,6 @@ class ApplicationFacts(Facts):
 
     tests: CommandRun | None = None
     """Its tests, where they were asked for."""
+
+    amplified: Many[AmplifiedCommand] = ()
+    """Its smoke commands again, with threads, where they ended well and that was asked for."""

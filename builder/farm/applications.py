@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from builder.config.catalog import Abi, Base
+    from builder.config.effort import Effort
     from builder.config.matrix import Application, Matrix
     from builder.index import Entry, Manifest
     from builder.jobs.job import Job
@@ -77,6 +78,7 @@ def try_applications(
     packages: Sequence[JudgedPackage],
     served: Manifest,
     execute: Callable[[Plan], Mapping[JobId, Evidence]],
+    effort: Effort | None = None,
 ) -> TriedApplications:
     """Try every application of a matrix on each ABI and base, and judge it.
 
@@ -88,6 +90,7 @@ def try_applications(
         packages: those of the run with their verdicts.
         served: the content of the channel `simple/`.
         execute: runs the jobs of a plan, and returns the evidence of each; of none where nothing could be run.
+        effort: how long threads make the native calls of smoke commands; None for not at all.
     """
     farm = _Farm(
         matrix=matrix,
@@ -95,6 +98,7 @@ def try_applications(
         packages=_group_by_project(packages),
         served=served,
         index=Index(host.index_settings(), store, CoolDown.for_matrix(matrix)),
+        effort=effort,
     )
     places: list[_Place] = []
     for name, application in matrix.applications.items():
@@ -136,6 +140,7 @@ class _Farm:
         packages: every judged package, by project; several where the matrix has several versions.
         served: the content of the channel `simple/`.
         index: the package index, which is asked about packages that block.
+        effort: how long threads make the native calls of smoke commands; None for not at all.
     """
 
     matrix: Matrix
@@ -143,6 +148,7 @@ class _Farm:
     packages: Mapping[str, Sequence[JudgedPackage]]
     served: Manifest
     index: Index
+    effort: Effort | None = None
 
     def iter_places(self, name: str, application: Application) -> Iterator[_Place]:
         """Iterate over an application on each ABI and base; its constraints files are written meanwhile."""
@@ -267,6 +273,7 @@ class _Farm:
             threads=_TEST_THREADS if abi.free_threaded and has_parallel_tests else 0,
             packages=self._find_system_packages(application, situation.packages.values(), base),
             files=files,
+            effort=self.effort,
         )
 
     def _find_companions(self, packages: Mapping[str, JudgedPackage]) -> dict[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder.config.effort import EffortLevel
 from builder.farm.shard_evidence import check_evidence
 from builder.farm.shard_intake import Intake
 from builder.farm.shard_record import RECORD_FILE, matrix_digest, write_record
@@ -36,10 +37,12 @@ class MergedShards:
     Attributes:
         sources: the sources of all packages, and the faults of packages without one.
         evidence: the result of every job, by job id.
+        effort: how long the shards looked for thread-safety problems.
     """
 
     sources: Sources
     evidence: Mapping[JobId, Evidence]
+    effort: EffortLevel = EffortLevel.QUICK
 
 
 def merge_shards(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> MergedShards:
@@ -69,4 +72,5 @@ def merge_shards(wheelhouses: Iterable[Path], matrix: Matrix, store: Store) -> M
 
         intake.commit()
 
-    return MergedShards(sources=sources, evidence=intake.evidence)
+    effort = in_order[0].record.effort if in_order else EffortLevel.QUICK
+    return MergedShards(sources=sources, evidence=intake.evidence, effort=effort)

@@ -15,7 +15,7 @@ from builder.evidence.replay import ReplayAnswer
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.images.packages import PackagesImage
 from builder.jobs.programs import STRESS_FOLDER, Program, ask
-from builder.jobs.threads.race import RACE_PYTHON, RACE_WHEEL_FOLDER
+from builder.jobs.threads.sanitizer_build import RACE_PYTHON, RACE_WHEEL_FOLDER
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.judge.location import Location, read_locations
 from builder.store.files import atomic_write

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from builder import index
 from builder.config import catalog
 from builder.config.cool_down import CoolDown
-from builder.config.effort import EffortLevel
+from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.engine import provision
 from builder.errors import EngineMissingError, ExitCode
@@ -135,7 +135,9 @@ def run(
             def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
                 return _execute(matrix, wanted, store, request, observer, stop)
 
-            tried = _try_applications(matrix, store, judged, served, observer, execute)
+            tried = _try_applications(
+                matrix, store, judged, served, observer, execute, request.effort
+            )
 
     # The report lists the run with its end, so it is written after that.
     if request.is_whole_matrix:
@@ -237,7 +239,9 @@ def merge(
                 # It says what held the packages, and they ran elsewhere.
                 store.delete_note(_CONTAINMENT_NOTE)
 
-        tried = _try_applications(matrix, store, judged, served, observer, execute)
+        tried = _try_applications(
+            matrix, store, judged, served, observer, execute, merged_shards.effort
+        )
 
     written = verdicts_json.write(judged, matrix, store.wheelhouse, None, tried.judged)
     _write_report(written, store, observer, run_id)
@@ -251,13 +255,14 @@ def _try_applications(
     served: Manifest,
     observer: Observer,
     execute: Callable[[Plan], Mapping[JobId, Evidence]],
+    effort: EffortLevel,
 ) -> TriedApplications:
     """Try the applications of a matrix, if it has any, with the index that was just published."""
     if not matrix.applications:
         return TriedApplications()
 
     observer.say("trying the applications")
-    return try_applications(matrix, store, judged, served, execute)
+    return try_applications(matrix, store, judged, served, execute, EFFORTS.get(effort))
 
 
 def _write_report(written: Document, store: Store, observer: Observer, run_id: str) -> None:

@@ -25,6 +25,7 @@ _FAMILIES = {
     "4": "Load: what happens when it is imported",
     "5": "GIL and interpreters",
     "6": "Threads",
+    "7": "Applications",
     "9": "The farm itself",
 }
 

@@ -5,11 +5,13 @@ builder/evidence/application.py has the model of its facts.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from builder import index
+from builder.engine.programs import program_files
 from builder.engine.tasks import Limits
 from builder.evidence.application import ApplicationFacts
 from builder.evidence.image import ImageFacts, read_image_content
@@ -24,13 +26,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.config.catalog import Abi, Base
+    from builder.config.effort import Effort
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.store.store import Store
+
+_WATCHING = "smoke"
+"""The package of builder/inside/ that watches processes of commands."""
 
 _PROGRAM = Program(package="application", answer=ApplicationFacts, supervises=True)
 
 _SMOKE_S = 120
 """Longest time of a smoke command. Not measured: a service starts and answers in far less on a busy machine."""
+
+_AGAIN = 4
+"""How many times its longest time a command may take that is watched (inside/application/amplified.py)."""
+
+_SLOWEST = 5
+"""How many times as long trials may take on a busy machine; inside/supervise/work_clock.py says why."""
 
 _TESTS_S = 900
 """Longest time of the tests."""
@@ -80,6 +92,7 @@ class Application:
         threads: how many threads run the tests; 0 where pytest-run-parallel is not there to do that.
         packages: system packages that it needs at run time.
         files: files of the project for its commands: sha256 by path in the project's folder; the store has them.
+        effort: how long threads make the native calls of smoke commands; None for not at all.
     """
 
     name: str
@@ -93,6 +106,7 @@ class Application:
     threads: int = 0
     packages: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    effort: Effort | None = None
 
     @cached_property
     def id(self) -> JobId:
@@ -116,7 +130,21 @@ class Application:
         # Only where it is so, as in the keys of loads.
         if self.after:
             settings["imported first"] = dict(self.after)
+        if self._amplification is not None:
+            settings["threads"] = self._amplification
+            settings["code that watches"] = programs_digest(_WATCHING)
         return settings
+
+    @property
+    def _amplification(self) -> dict[str, float] | None:
+        """How many threads make the native calls of smoke commands, and for how long; None where none do.
+
+        With the GIL, threads run one at a time.
+        """
+        if self.effort is None or not self.abi.free_threaded or not self.smoke:
+            return None
+
+        return {"threads": self.effort.threads, "seconds": self.effort.smoke_s}
 
     @property
     def limits(self) -> Limits:
@@ -124,6 +152,9 @@ class Application:
         seconds = _INSTALL_S + len(self.smoke) * (_SMOKE_S + _START_S)
         if self.tests:
             seconds += _TESTS_S + _START_S
+        if self._amplification is not None:
+            each_s = _AGAIN * _SMOKE_S + _SLOWEST * self._amplification["seconds"] + _START_S
+            seconds += math.ceil(len(self.smoke) * each_s)
 
         return Limits(timeout_s=seconds)
 
@@ -153,14 +184,18 @@ class Application:
             "tests": self.tests or None,
             "tests_s": _TESTS_S,
             "threads": self.threads,
+            "amplify": self._amplification,
         }
+        files = {**self._index_files(tools.store), **self._project_files(tools.store)}
+        if self._amplification is not None:
+            files |= program_files(_WATCHING)
         facts = ask(
             _PROGRAM,
             request,
             activity=f"trying {self.name} with {self.abi.name} on {self.base.name}",
             image=image.tag,
             python=self.abi.python,
-            files={**self._index_files(tools.store), **self._project_files(tools.store)},
+            files=files,
             limits=self.limits,
             tools=tools,
         )

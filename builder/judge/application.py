@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder.distributions.tags import accepts_wheel, floor_name, runs_on
+from builder.judge.application_threads import describe_trials, find_harm
 from builder.judge.ways_out import WayOut, sort_ways, take_upstream
 from builder.sources import Source
 from builder.verdicts import ApplicationVerdict, Verdict
@@ -72,10 +73,14 @@ class Risk:
     Attributes:
         package: the package that it is about; empty where it is the application itself.
         what: one sentence.
+        code: of the kind of finding; empty where it has none.
+        remedy: what to do about it; empty where the sentence has all.
     """
 
     package: str
     what: str
+    code: FindingCode | None = None
+    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +92,7 @@ class JudgedApplication:
         packages: how many its lock has.
         blockers: what has to be mended first comes first.
         log: of the job that tried it, relative to the wheelhouse; empty where it was not tried.
+        threads: what came of its native calls in several threads, in a few sentences; empty where they were not made.
     """
 
     name: str
@@ -97,6 +103,7 @@ class JudgedApplication:
     blockers: tuple[Blocker, ...] = ()
     risks: tuple[Risk, ...] = ()
     log: str = ""
+    threads: str = ""
 
     @property
     def reason(self) -> str:
@@ -212,6 +219,7 @@ def judge_application(
         blockers=blockers,
         risks=tuple(risks),
         log=log,
+        threads="" if facts is None else describe_trials(facts.amplified),
     )
 
 
@@ -447,6 +455,9 @@ def _find_own_risks(facts: ApplicationFacts, abi: Abi) -> Iterator[Risk]:
         if _lacks_option(failed):
             what = f"{failed.module} cannot be imported: {failed.error}"
             yield Risk(package=canonicalize_name(failed.distribution), what=what)
+
+    for harm in find_harm(facts.amplified):
+        yield Risk(package=harm.package, what=harm.what, code=harm.code, remedy=harm.remedy)
 
     if facts.unmet:
         yield Risk(package="", what=f"`pip check`: {join_names(facts.unmet, _MOST_NAMED)}")

@@ -14,7 +14,7 @@ FETCHED = {"fetched": [{"filename": "setuptools-84.2.1-py3-none-any.whl", "sha25
 OBJECT: dict[str, Any] = {
     "kind": "extension", "needed": ["libc.so.6"], "soname": "", "rpath": [], "runpath": [],
     "versions": {"libc.so.6": {"GLIBC_2.14": "memcpy"}},
-    "stack": False, "text_relocations": False, "relro": True, "bind_now": False, "isa": 1,
+    "stack": False, "text_relocations": False, "relro": True, "bind_now": False, "isa": 1, "debug": False,
     "build": "free-threaded", "build_sign": "the layout of its module definition",
     "init": {"function": True, "phases": "multi", "slots": {"multiple_interpreters": 2, "gil": 1}},
     "threads": {"locks": [], "types": False, "borrowed": [], "libc": [], "writable": 296},
@@ -99,6 +99,15 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
             },
             "smoke": [{"command": "foo --version", "exit_code": 0, "seconds": 0.1, "output": "1.0\n"}],
             "tests": {"command": "pytest", "exit_code": None, "seconds": 900.0, "output": ""},
+            "amplified": [{
+                "command": "foo --version", "exit_code": 0, "seconds": 4.2, "processes": 1, "trials": 3, "callables": 2, "returned": 2,
+                "pairs": 1, "skipped": {"lock": 1}, "unexamined": "",
+                "events": [{
+                    "what": "crash", "name": "foo._x.Box.put", "distribution": "foo", "kind": "method", "shares": True, "signal": "SIGSEGV",
+                    "call": "s.put(1)", "beside": ["foo._x.Box.get"], "sentences": [], "shared": [3, 3], "alone": [0, 2],
+                    "line": {"file": "main.py", "line": 3, "function": "<module>"}, "caller": None,
+                }],
+            }],
         },
         {"install": None, "imports": {"modules": 0, "failed": [], "signal": "SIGSEGV", "during": "foo", "stack": {"native": [], "python": []}}},
     ],

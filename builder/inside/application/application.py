@@ -6,7 +6,7 @@ The request has `python`, the interpreter; `index`, the address of a package ind
 requirements file in which every line has its hashes; `after`, by distribution those that have to be imported before it;
 `variables`, the environment of the application; `project`, the folder that commands are run in; `smoke`, commands, each
 for `smoke_s` seconds at most; `tests`, a command or null, for `tests_s` seconds at most; and `threads`, how many
-threads run the tests (0 for no such thing).
+threads run the tests (0 for no such thing). `amplify` is null, or has `threads` and `seconds` (see amplified.py).
 
 What the lock names is installed into a virtual environment, exactly that and nothing else. All of it is imported in one
 process, as a service does that runs for long, and the GIL is looked at in the end. Then the commands are run, each as a
@@ -16,9 +16,7 @@ user of its own.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +26,14 @@ from ..load.probe_process import run_probe
 from ..supervise.accounts import supervise, take_account
 from ..supervise.distributions import list_distributions
 from ..supervise.folders import make_folder, open_folder, seal_folder
-from ..supervise.process import choose_variables, run_to_end
 from ..supervise.programs import compile_programs
+from .amplified import amplify_commands
+from .commands import find_site, run_command
 
 if TYPE_CHECKING:
     from ..supervise.accounts import Account
 
 _INSTALL_TIMEOUT_S = 600  # not measured: for some hundred wheels on a busy machine
-_OUTPUT_CHARACTERS = 4000  # of what a command printed, its end
 
 _OPTIONS = (
     "--isolated", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check",
@@ -58,15 +56,23 @@ def examine(request: dict[str, Any]) -> dict[str, Any]:
 
         # What is judged is what was installed: nothing that runs from now on can write here.
         seal_folder(environment)
+        unmet = _find_unmet(request["python"], environment)
+        imports = import_everything(request, environment)
+        smoke = []
+        for command in request["smoke"]:
+            smoke.append(run_command(command, request, environment, request["smoke_s"]))
+        tests = _run_tests(request, environment)
+        amplified = []
+        if request["amplify"] is not None:
+            amplified = amplify_commands(request, environment, smoke, account)
+
         return {
             "install": None,
-            "unmet": _find_unmet(request["python"], environment),
-            "imports": import_everything(request, environment),
-            "smoke": [
-                run_command(command, request, environment, request["smoke_s"])
-                for command in request["smoke"]
-            ],
-            "tests": _run_tests(request, environment),
+            "unmet": unmet,
+            "imports": imports,
+            "smoke": smoke,
+            "tests": tests,
+            "amplified": amplified,
         }
 
 
@@ -123,7 +129,7 @@ def import_everything(request: dict[str, Any], environment: Path) -> dict[str, A
         request: the request of this program.
         environment: the virtual environment.
     """
-    site = _find_site(environment)
+    site = find_site(environment)
     tops: dict[str, str] = {}
     natives: list[str] = []
     for name, distribution in list_distributions(str(site)):
@@ -190,52 +196,7 @@ def _list_earlier(name: str, after: dict[str, list[str]], passed: set[str]) -> l
     return earlier
 
 
-def _find_site(environment: Path) -> Path:
-    """Return the folder of a virtual environment that packages are installed in."""
-    return next((environment / "lib").glob("python*/site-packages"))
-
-
-# --- commands --------------------------------------------------------------------------------------------------------
-
-
-def run_command(
-    command: str, request: dict[str, Any], environment: Path, seconds: float, **variables: str
-) -> dict[str, Any]:
-    """Run a command of the application by the shell, as a user of its own; return how it ended.
-
-    Args:
-        command: the command.
-        request: the request of this program.
-        environment: the virtual environment, whose programs come first.
-        seconds: most time for it.
-        variables: further variables.
-    """
-    print("$", command, flush=True)
-    started = time.monotonic()
-    with open_folder() as home:
-        exit_code, printed = run_to_end(
-            ["/bin/sh", "-c", command],
-            account=take_account(),
-            seconds=seconds,
-            folder=request["project"],
-            environment={
-                **choose_variables(os.environ, str(home)),
-                "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
-                "VIRTUAL_ENV": str(environment),
-                # The folder of the project belongs to another user.
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **request["variables"],
-                **variables,
-            },
-        )
-    print(printed, flush=True)
-
-    return {
-        "command": command,
-        "exit_code": exit_code,
-        "seconds": round(time.monotonic() - started, 2),
-        "output": printed[-_OUTPUT_CHARACTERS:],
-    }
+# --- tests ---------------------------------------------------------------------------------------------------------
 
 
 def _run_tests(request: dict[str, Any], environment: Path) -> dict[str, Any] | None:

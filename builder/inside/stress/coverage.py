@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from . import reached, speed
+from . import reached
 from .amplify import Amplified
 from .player import PlayResult, adapt_for_sanitizer
 from .scenarios import Scenario
+from .speed_calls import choose_calls
 
 _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
 """What of a surface is a fact; the rest is for the plan alone."""
@@ -24,7 +25,7 @@ def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
     """
     facts = {name: surface[name] for name in _LEARNT_FACTS}
     stateful = len(set(surface["callables"]).difference(surface["stateless"]))
-    return {**facts, "stateful": stateful, "calls": speed.choose_calls(surface)}
+    return {**facts, "stateful": stateful, "calls": choose_calls(surface)}
 
 
 def describe_coverage(

@@ -7,7 +7,7 @@ from typing import Any
 from .scenarios import Scenario, count_calls
 
 Event = dict[str, Any]
-"""`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `kind`, what reports.Attribution has and
+"""`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `kind`, what an Attribution has and
 `report`; `signal`, `stack`; `idle`, `stack`; `sentences`. Beside these, what shows that the package interfered: `end`
 (a process that ended early by none of these; `exit_code`), `forged` (`words`: a record that the harness did not write)
 and `lost` (reports of the sanitizer that did not arrive)."""

@@ -180,7 +180,7 @@ def race_tests(
     Returns:
         `ran`; where it is false, `why`; `seconds`, `passed` and `ended`; `lost` (tests whose reports did not arrive)
         and `forged` (what came that the program which runs the tests did not write); `races`, each as
-        `reports.attribute` describes it, with the text of its `report`.
+        `attribution.attribute` describes it, with the text of its `report`.
     """
     with open_folder(is_writable=False) as scratch:
         runner, obstacle = _prepare_runner(interpreter, installer, wheels, asked, scratch)

@@ -7,7 +7,8 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import IO, Any, Self
 
 from .accounts import Account, name_user
@@ -48,6 +49,8 @@ class PackageProcess:
         has_dialogue: bool = False,
         prepare: Callable[[], None] | None = None,
         most_bytes: int = MOST_BYTES,
+        passed_on: Iterable[int] = (),
+        listeners: Mapping[int, Callable[[bytes], None]] = MappingProxyType({}),
     ) -> None:
         """Start the process, in a group of its own.
 
@@ -62,6 +65,8 @@ class PackageProcess:
             has_dialogue: whether it is asked more, line by line, and answers through a pipe of its own.
             prepare: called in the new process before the command; None for nothing.
             most_bytes: how much all its records may have.
+            passed_on: further descriptors that it gets.
+            listeners: what takes that which comes through further pipes, by our ends; they are closed with the others.
         """
         self.output = output
         self.errors = errors or output
@@ -86,7 +91,7 @@ class PackageProcess:
                 stdout=pipes.theirs["output"],
                 stderr=pipes.theirs["output" if errors is None else "errors"],
                 start_new_session=True,
-                pass_fds=pipes.passed_on(),
+                pass_fds=[*pipes.passed_on(), *passed_on],
                 preexec_fn=prepare,  # noqa: PLW1509 - it sets a limit, and takes no lock
                 **account.popen_options(),
             )
@@ -99,11 +104,11 @@ class PackageProcess:
         self.pid = self._process.pid
         self.gil = GilWatch(account, self.pid, pipes.looked)
         self._selector = selectors.DefaultSelector()
-        self._register(pipes)
+        self._register(pipes, listeners)
         if request is not None:
             self.send(pipes.make_request(token, request), is_last=not has_dialogue)
 
-    def _register(self, pipes: Pipes) -> None:
+    def _register(self, pipes: Pipes, listeners: Mapping[int, Callable[[bytes], None]]) -> None:
         """Have what comes through pipes taken by whoever takes it at that time."""
         takers = {
             "output": self._feed_output,
@@ -114,6 +119,9 @@ class PackageProcess:
         for name, descriptor in pipes.ours.items():
             os.set_blocking(descriptor, False)
             self._selector.register(descriptor, selectors.EVENT_READ, takers[name])
+        for descriptor, take in listeners.items():
+            os.set_blocking(descriptor, False)
+            self._selector.register(descriptor, selectors.EVENT_READ, take)
 
     def __enter__(self) -> Self:
         return self

@@ -6,115 +6,54 @@ package's own tests need, and the wheel that was compiled with ThreadSanitizer.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from builder.distributions.identity import explain_mismatch
 from builder.distributions.tags import is_pure_wheel
-from builder.engine.tasks import Limits, Task
+from builder.engine.tasks import Limits
 from builder.evidence.audit import read_wheel
-from builder.evidence.base import EvidenceError, MalformedFactsError
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.evidence.race import NO_SDIST, RaceAnswer, RaceFacts
-from builder.evidence.scenarios import RacePlan
-from builder.jobs.build.log import explain
-from builder.jobs.build.log_excerpt import read_log
-from builder.jobs.build.own_wheels import collect_own_wheels, constraints_path, to_container_paths
-from builder.jobs.build.recipe import UNPACK_PROGRAM
+from builder.jobs.build.own_wheels import collect_own_wheels
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
 from builder.jobs.job import Result, build_requirement, run_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
+from builder.jobs.threads.plan_file import PLAN_FILE, render_plan
+from builder.jobs.threads.sanitizer_build import (
+    RACE_PYTHON,
+    RECIPE,
+    Compilation,
+    CompiledWheel,
+    SanitizerBuild,
+)
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, TestWheels
 from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
 from builder.judge.wheel.thread_signs import list_signs
 from builder.proxy.report import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
-from builder.untrusted.names import UntrustedNameError, parse_wheel_name
 from builder.untrusted.package_names import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from builder.config.catalog import Abi
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
-    from builder.engine.services import NetworkAttachment
     from builder.evidence.race import Sign
     from builder.jobs.build.build import Build
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.sources import Pure
-    from builder.store.evidence import Evidence
     from builder.store.store import Store
 
-RACE_PYTHON = "/opt/race/tree/bin/python"
-"""The interpreter that was compiled with ThreadSanitizer, in images of the role `race`."""
-
-RACE_WHEEL_FOLDER = "/farm/race"
-"""The folder of a container with the wheel that was compiled with ThreadSanitizer."""
 
 _PROGRAM = Program(
     package="stress", module="race", answer=RaceAnswer, supervises=True, folder=STRESS_FOLDER
 )
-_PLAN_FILE = "plan.json"
-_WHEEL_FOLDER = "/result/wheel"
-_RUST_INPUTS = "/farm/rust"
-_CARGO_FOLDER = "/tmp/.cargo"  # noqa: S108 - in the container; cargo keeps crates there as well
-_RUST_FOLDER = "/tmp/wheelfarm-rust"  # noqa: S108 - in the container, where the compilation is no root
 
-# Much, because ThreadSanitizer keeps several words about every word of memory.
 _MEMORY_BYTES = 6 << 30
-_COMPILER_MEMORY_BYTES = 4 << 30
-_COMPILER_SLOWDOWN = 2.0
-"""How much longer compiling may take with what the sanitizer adds; not measured."""
-
-_WATCH_HEADER = """\
-/* Attributes that keep the sanitizer away from a function become notes, so that nothing of a package is unwatched. */
-#define no_sanitize(...) annotate("no_sanitize")
-#define __no_sanitize__(...) annotate("no_sanitize")
-#define no_sanitize_thread annotate("no_sanitize_thread")
-#define __no_sanitize_thread__ annotate("no_sanitize_thread")
-#define disable_sanitizer_instrumentation annotate("disable_sanitizer_instrumentation")
-#define __disable_sanitizer_instrumentation__ annotate("disable_sanitizer_instrumentation")
-"""
-"""What is included before every C and C++ source. Clang's `annotate` may stand wherever these attributes may, and
-changes no code (Clang's documentation, "Attributes in Clang")."""
-
-_WATCH_HEADER_PATH = "/farm/watch.h"
-
-# A build that gets CFLAGS may leave out those of the interpreter, and -DNDEBUG with them: an assertion would then end
-# the process here that is not in the wheel. The compiler keeps symbols and lines: images/keep-symbols.sh.
-_COMPILE_SCRIPT = f"""
-set -eu
-watch="-include {_WATCH_HEADER_PATH} -fsanitize=thread -g -O1 -DNDEBUG"
-export CC=wheelfarm-clang CXX=wheelfarm-clang++ UV_PYTHON_DOWNLOADS=never SOURCE_DATE_EPOCH=946684800
-export CFLAGS="$watch ${{CFLAGS:-}}" CXXFLAGS="$watch ${{CXXFLAGS:-}}"
-export LDFLAGS="-fsanitize=thread ${{LDFLAGS:-}}"
-mkdir -p /tmp/project /result/wheel
-cd /tmp/project
-"$1" -I -S /farm/sdists.py "$2" .
-for patch in /farm/patches/*.patch; do [ ! -e "$patch" ] || patch -p1 --batch -i "$patch"; done
-shift_python=$1
-shift 2
-exec "$shift_python" -m build --wheel --installer uv -o /result/wheel "$@"
-"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _CompiledWheel:
-    """A wheel that was compiled with ThreadSanitizer."""
-
-    filename: str
-    content: bytes
-
-    @property
-    def path(self) -> str:
-        """Its path in the container that looks for races."""
-        return f"{RACE_WHEEL_FOLDER}/{self.filename}"
+"""Much, because ThreadSanitizer keeps several words about every word of memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,14 +61,12 @@ class _Supplies:
     """What a search for races needs, compiled and fetched before it begins.
 
     Attributes:
-        wheel: the package, compiled with ThreadSanitizer; None where that failed.
-        failure: why it failed; None where it did not.
+        compilation: the package, compiled with ThreadSanitizer, or why that failed.
         test_wheels: what the package's own tests need.
         visit: what was asked of the package index for all that.
     """
 
-    wheel: _CompiledWheel | None
-    failure: str | None
+    compilation: Compilation
     test_wheels: TestWheels
     visit: SessionReport
 
@@ -193,12 +130,7 @@ class Race:
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
         settings: dict[str, object] = {
-            CONTAINER_CODE: (
-                programs_digest("stress"),
-                _COMPILE_SCRIPT,
-                _WATCH_HEADER,
-                FETCH_SCRIPT,
-            ),
+            CONTAINER_CODE: (programs_digest("stress"), *RECIPE, FETCH_SCRIPT),
             "sdist": self.build.sdist_sha256,
             "patches": self.build.patches,
             "flags": (self.build.environment, self.build.config_settings),
@@ -259,21 +191,19 @@ class Race:
         signs = self._signs(inputs)
         facts: dict[str, object] = {
             "wheel": wheel,
-            "failure": supplies.failure,
+            "failure": supplies.compilation.failure,
             "kit": supplies.test_wheels.record(),
             "signs": signs,
             **supplies.visit.record(),
         }
-        files = dict(supplies.test_wheels.wheels)
-        compiled = supplies.wheel
+        compiled = supplies.compilation.wheel
         answer = self._ask(compiled, signs, supplies.test_wheels, inputs, tools)
-        plan = RacePlan(surface=answer.surface, plan=answer.plan)
         facts |= answer.fields_for(RaceFacts)
+        files = {PLAN_FILE: render_plan(answer), **supplies.test_wheels.wheels}
         if compiled is not None:
             facts["race_wheel"] = compiled.filename
             files[compiled.filename] = compiled.content
 
-        files = {_PLAN_FILE: json.dumps(plan.to_json()).encode(), **files}
         return Result(facts=RaceFacts.check(facts), files=_store_files(files, tools.store))
 
     def _prepare(self, image: str, inputs: Inputs, tools: Tools) -> _Supplies:
@@ -289,8 +219,7 @@ class Race:
         """
         if not self.build.sdist_sha256:
             return _Supplies(
-                wheel=None,
-                failure=NO_SDIST,
+                compilation=Compilation(failure=NO_SDIST),
                 test_wheels=TestWheels(),
                 visit=SessionReport(),
             )
@@ -305,20 +234,23 @@ class Race:
         with tools.index.session(proxy, self.id, tools.stop) as session:
             python = self.abi.python
             test_wheels = self._own_tests.fetch_wheels(image, python, session.network, tools)
-            compiled = self._compile(image, own_wheels, session.network, tools)
+            compilation = self._sanitizer_build.compile(image, own_wheels, session.network, tools)
             visit = session.collect_report()
 
         error = visit.infrastructure_error()
-        has_failed = isinstance(compiled, str)
+        has_failed = compilation.wheel is None
         if error is not None and (has_failed or self._own_tests.is_short_of(test_wheels)):
             raise error
 
         tools.index.record_lock(self.id, visit, better=not has_failed)
-        return _Supplies(
-            wheel=None if isinstance(compiled, str) else compiled,
-            failure=compiled if isinstance(compiled, str) else None,
-            test_wheels=test_wheels,
-            visit=visit,
+        return _Supplies(compilation=compilation, test_wheels=test_wheels, visit=visit)
+
+    @property
+    def _sanitizer_build(self) -> SanitizerBuild:
+        return SanitizerBuild(
+            build=self.build,
+            abi=self.abi,
+            sdist_path=self._own_tests.sdist_path,
         )
 
     @property
@@ -336,105 +268,9 @@ class Race:
         wheel = wheel_for_abi(inputs["build"], self.abi.name)
         return list_signs(None if wheel is None else read_wheel(inputs["audit"], wheel))
 
-    def _compile(
-        self,
-        image: str,
-        own_wheels: Mapping[str, bytes | Path],
-        index: NetworkAttachment,
-        tools: Tools,
-    ) -> _CompiledWheel | str:
-        """Compile the package with ThreadSanitizer. Return the wheel or, where that failed, a text that says why.
-
-        Args:
-            image: full name of the image to compile in.
-            own_wheels: the farm's own wheels that the package is built with, as `collect_own_wheels` returns them.
-            index: the container's way to the package index.
-            tools: of the job.
-        """
-        tools.say("compiling with ThreadSanitizer")
-        sdist = self._own_tests.sdist_path
-        files: dict[str, bytes | Path] = {
-            sdist: tools.store.file(self.build.sdist_sha256),
-            "/farm/sdists.py": UNPACK_PROGRAM,
-            **{f"{_RUST_INPUTS}/{name}": file for name, file in self.build.rust.files().items()},
-            **to_container_paths(own_wheels),
-        }
-        files[_WATCH_HEADER_PATH] = _WATCH_HEADER.encode()
-        for number, patch in enumerate(self.build.patches):
-            files[f"/farm/patches/{number:03}.patch"] = patch.encode()
-
-        environment = dict(self.build.environment)
-        if own_wheels:
-            environment["UV_CONSTRAINT"] = constraints_path(self.abi.name)
-
-        options = []
-        for name, values in self.build.config_settings.items():
-            options += [f"-C{name}={value}" for value in values]
-
-        task = Task(
-            image=image,
-            command=[
-                "sh",
-                "-c",
-                self._prepare_rust() + _COMPILE_SCRIPT,
-                "sh",
-                self.abi.python,
-                sdist,
-                *options,
-            ],
-            files=files,
-            collect=_WHEEL_FOLDER,
-            network=index,
-            environment=environment,
-            limits=Limits(
-                memory_bytes=max(self.build.memory_bytes, _COMPILER_MEMORY_BYTES),
-                timeout_s=_COMPILER_SLOWDOWN * self.build.timeout_s,
-            ),
-        )
-        log_start = tools.log.stat().st_size if tools.log.exists() else 0
-        ended = tools.engine.run(task, log=tools.log, stop=tools.stop)
-
-        wheel = _find_wheel(ended.output, self.build)
-        if wheel is not None and ended.exit_code == 0:
-            return wheel
-        if ended.timed_out:
-            return "it did not end in time"
-        return self._explain_failure(tools.log, log_start, ended.exit_code)
-
-    def _prepare_rust(self) -> str:
-        """Return what a shell does beforehand, so that the compilation has the same Rust and crates as the build."""
-        rust = self.build.rust
-        commands = rust.commands(_RUST_INPUTS, self.abi.python, _RUST_FOLDER, _CARGO_FOLDER)
-        if rust.has_crates:
-            commands.append(f"export CARGO_HOME={_CARGO_FOLDER}")
-        folders = rust.search_folders(_RUST_FOLDER)
-        if folders:
-            commands.append(f'export PATH="{":".join(folders)}:$PATH"')
-
-        return "".join(f"{command} || exit 1\n" for command in commands)
-
-    def _explain_failure(self, log: Path, start: int, exit_code: int) -> str:
-        """Return the first error of a compilation, in one line.
-
-        Args:
-            log: the job's log.
-            start: the byte of the log at which the output of the compilation begins.
-            exit_code: of the compilation.
-        """
-        failure, _ = explain(
-            read_log(log, start),
-            exit_code,
-            self.build.name,
-            (self.abi.name,),
-            timeout_s=None,
-            memory_bytes=None,
-            processes=None,
-        )
-        return failure.error
-
     def _ask(
         self,
-        compiled: _CompiledWheel | None,
+        compiled: CompiledWheel | None,
         signs: tuple[Sign, ...],
         test_wheels: TestWheels,
         inputs: Inputs,
@@ -490,41 +326,6 @@ class Race:
             limits=Limits(memory_bytes=_MEMORY_BYTES, timeout_s=300 + search_s),
             tools=tools,
         )
-
-
-def read_plan(race: Evidence, store: Store) -> RacePlan:
-    """Return the plan (what to call by threads, and how) that a race job left for the exercise job.
-
-    The plan is empty where the race job did not learn how to call the package.
-
-    Raises:
-        EvidenceError: the file with the plan is damaged.
-    """
-    if _PLAN_FILE not in race.files:
-        return RacePlan(surface=None, plan=())
-
-    try:
-        return RacePlan.parse(store.file(race.files[_PLAN_FILE]).read_bytes())
-    except MalformedFactsError as error:
-        raise EvidenceError(race.job, f"{_PLAN_FILE}: {error}") from error
-
-
-def _find_wheel(output: Mapping[str, bytes], build: Build) -> _CompiledWheel | None:
-    """Return the wheel of the package among the files that a container left, or None.
-
-    Args:
-        output: content by path. The package's build could write there what it liked.
-        build: says which package it is.
-    """
-    for path, content in output.items():
-        try:
-            filename = parse_wheel_name(PurePosixPath(path).name)
-        except UntrustedNameError:
-            continue
-        if not explain_mismatch(project_of(build.name), build.version, filename):
-            return _CompiledWheel(filename=filename, content=content)
-
-    return None
 
 
 def _store_files(files: Mapping[str, bytes], store: Store) -> dict[str, str]:

@@ -34,6 +34,12 @@ class RiskPart(Part):
 
     what: CleanText
 
+    code: str = ""
+    """Of the kind of finding; empty where it has none."""
+
+    remedy: CleanText = ""
+    """What to do about it; empty where `what` says all."""
+
 
 class ApplicationPart(Part):
     """The verdict of an application on one ABI and one base."""
@@ -58,6 +64,9 @@ class ApplicationPart(Part):
     log: CleanLine
     """The log of the job that tried it, relative to this file; empty where it was not tried."""
 
+    threads: CleanText = ""
+    """What came of its native calls in several threads; empty where they were not made so."""
+
     def explain(self) -> str:
         """Return the reason, and the shortest way out where there is one."""
         return f"{self.reason}. Way out: {self.way_out}" if self.way_out else self.reason
@@ -74,6 +83,15 @@ def make_application_part(application: JudgedApplication) -> ApplicationPart:
         )
         for blocker in application.blockers
     ]
+    risks = [
+        RiskPart(
+            package=risk.package,
+            what=risk.what,
+            code=risk.code or "",
+            remedy=risk.remedy,
+        )
+        for risk in application.risks
+    ]
 
     return ApplicationPart(
         name=application.name,
@@ -84,6 +102,7 @@ def make_application_part(application: JudgedApplication) -> ApplicationPart:
         way_out=application.way_out,
         packages=application.packages,
         blockers=blockers,
-        risks=[RiskPart(package=risk.package, what=risk.what) for risk in application.risks],
+        risks=risks,
         log=application.log,
+        threads=application.threads,
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from builder.report.documents.applications import ApplicationPart, BlockerPart
+    from builder.report.documents.applications import ApplicationPart, BlockerPart, RiskPart
 
 
 def print_applications(console: Console, applications: Sequence[ApplicationPart]) -> None:
@@ -38,7 +38,9 @@ def print_details(console: Console, applications: Sequence[ApplicationPart]) -> 
         for blocker in application.blockers:
             _print_blocker(wide, blocker)
         for risk in application.risks:
-            wide.print(Text(f"  to know     {_name(risk.package)}{risk.what}"), soft_wrap=True)
+            _print_risk(wide, risk)
+        if application.threads:
+            wide.print(Text(f"  threads     {application.threads}"), soft_wrap=True)
         if application.log:
             wide.print(Text(f"  log         {application.log}", style="dim"), soft_wrap=True)
 
@@ -71,6 +73,14 @@ def _make_heading(application: ApplicationPart) -> Text:
 
 def _style_verdict(application: ApplicationPart) -> Text:
     return Text(application.verdict.value, style=APPLICATION_STYLES[application.verdict])
+
+
+def _print_risk(console: Console, risk: RiskPart) -> None:
+    """Print what has to be known, then what to do about it."""
+    code = f"{risk.code} " if risk.code else ""
+    console.print(Text(f"  to know     {_name(risk.package)}{code}{risk.what}"), soft_wrap=True)
+    if risk.remedy:
+        console.print(Text(f"     what to do  {risk.remedy}"), soft_wrap=True)
 
 
 def _print_blocker(console: Console, blocker: BlockerPart) -> None:

@@ -24,8 +24,9 @@ from builder.evidence.load import LoadAnswers
 from builder.evidence.own_tests import OwnTests, OwnTestsRace
 from builder.evidence.race import RaceAnswer
 from builder.evidence.speed import SpeedAnswer
-from builder.inside.stress import canaries, exercise, installing, learning, race, speed
+from builder.inside.stress import canaries, coverage, exercise, installing, learning, race, speed
 from builder.inside.stress.phases import Phases
+from builder.inside.stress.speed_calls import choose_calls
 
 REPORT = """\
 ==================
@@ -370,7 +371,7 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
     scenario = make_scenario("fine", "foo.fine()")
     monkeypatch.setattr(race, "learn_surface", lambda *_: learnt)
     monkeypatch.setattr(race, "plan_scenarios", lambda *_: [scenario])
-    monkeypatch.setattr(speed, "choose_calls", lambda _: [])
+    monkeypatch.setattr(coverage, "choose_calls", lambda _: [])
     monkeypatch.setattr(installing, "install", lambda *_: None)
     monkeypatch.setattr(installing, "SITE", str(site))
     monkeypatch.setattr(race, "supervise", lambda: None)
@@ -391,7 +392,7 @@ def test_speed_answers_as_described(site: Path, tmp_path: Path, monkeypatch: pyt
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     request = {
-        "requirement": "foo==1.0", "wheels": str(wheels), "prelude": ["foo"], "calls": speed.choose_calls(SURFACE),
+        "requirement": "foo==1.0", "wheels": str(wheels), "prelude": ["foo"], "calls": choose_calls(SURFACE),
         "seconds": 1.0, "cpus": 2.0, "interpreters": {"cp314t": sys.executable, "cp314": sys.executable},
     }  # fmt: skip
     refused = SpeedAnswer.check(as_json(speed.measure(request)))

@@ -27,7 +27,8 @@ from builder.jobs.build.build import Build
 from builder.jobs.job import Job, Result, Tools
 from builder.jobs.load import Load
 from builder.jobs.threads.exercise import Exercise
-from builder.jobs.threads.race import Race, read_plan
+from builder.jobs.threads.plan_file import read_plan
+from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
 from builder.proxy.report import SessionReport
 from builder.store.evidence import Evidence

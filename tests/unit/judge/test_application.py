@@ -22,6 +22,7 @@ from builder.judge.package import JudgedPackage, Judgement, Wheel
 from builder.judge.ways_out import WayOut
 from builder.sources import Source
 from builder.verdicts import ApplicationVerdict, Verdict
+from tests.unit.judge.test_application_threads import command, event
 
 ABIS = catalog.load().abis
 BASE = catalog.load().bases["debian-12"]
@@ -345,3 +346,17 @@ def test_a_blocked_application_names_the_abi_on_which_it_is_not_blocked():
 
     elsewhere = replace(well, base="debian-13")
     assert name_other_abi([elsewhere, blocked], ABIS.values()) == [elsewhere, blocked]
+
+
+def test_what_threads_break_in_its_commands_has_to_be_known():
+    broken = ApplicationFacts(install=None, amplified=(command(event(distribution="foo")),))
+    judged = judge_application(situation(*BOTH), broken)
+    assert judged.verdict is ApplicationVerdict.READY_WITH_RISKS
+    (risk,) = judged.risks
+    assert (risk.package, risk.code) == ("foo", "WF701")
+    assert risk.remedy
+    assert judged.threads.endswith("what broke is listed")
+    assert judged.reason.startswith("installs and runs; to be known of foo: `python -m shop` calls")
+
+    sound = ApplicationFacts(install=None, amplified=(command(),))
+    assert judge_application(situation(*BOTH), sound).verdict is ApplicationVerdict.READY

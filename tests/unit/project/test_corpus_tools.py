@@ -16,7 +16,7 @@ from benchmarks.corpus.answers import read_answers
 from benchmarks.detection.labels import Label
 from builder.engine.tasks import Task, TaskResult
 from builder.jobs.images.ids import role_image_id
-from builder.jobs.threads.race import RACE_PYTHON
+from builder.jobs.threads.sanitizer_build import RACE_PYTHON
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store

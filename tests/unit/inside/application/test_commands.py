@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder.inside.application.application import run_command
+from builder.inside.application.commands import run_command
 
 
 def test_a_command_whose_time_is_up_has_no_exit_code_and_what_it_printed(tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 from builder.inside.stress import owntests, reports, unpacking
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.supervise.accounts import OWN
-from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
+from tests.unit.inside.stress.sanitizer_reports import BUMP, OURS, PEEK, race
 from tests.unit.local_index import archive
 
 REPORT = """\

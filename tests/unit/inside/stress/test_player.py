@@ -11,7 +11,7 @@ from builder.inside.stress.forkserver_process import ForkServer
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.native_names import NativeNames
 from builder.inside.stress.player import Player, PlayResult, adapt_for_sanitizer
-from tests.unit.inside.stress.test_reports import BUMP, CALL, OTHER, OURS, PEEK, race
+from tests.unit.inside.stress.sanitizer_reports import BUMP, CALL, OTHER, OURS, PEEK, race
 
 PRELUDE = ["os", "threading"]
 

@@ -13,7 +13,6 @@ from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import OwnTests
 from builder.jobs.build.own_wheels import collect_own_wheels
 from builder.jobs.threads import test_requirements, test_wheels
-from builder.jobs.threads.race import _find_wheel
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
 from builder.untrusted.names import UntrustedNameError
@@ -61,21 +60,6 @@ def test_only_files_with_names_of_wheels_are_taken(tmp_path: Path, monkeypatch: 
         "pytest-9.0-py3-none-any.whl": b"1",
         "attrs-1-py3-none-any.whl": b"2",
     }
-
-
-def test_the_race_build_leaves_a_wheel_of_the_package_or_none():
-    build = cast("Any", SimpleNamespace(name="foo", version="1.0"))
-    output = {
-        "wheel/../../x.whl": b"1",
-        "wheel/bar-1.0-py3-none-any.whl": b"2",
-        "wheel/foo-1.0-\n-py3-none-any.whl": b"3",
-        f"wheel/{JUDGED}": b"4",
-    }
-    found = _find_wheel(output, build)
-    assert found is not None
-    assert (found.filename, found.content) == (JUDGED, b"4")
-    del output[f"wheel/{JUDGED}"]
-    assert _find_wheel(output, build) is None
 
 
 def test_a_line_break_in_a_recorded_name_becomes_no_constraint():
