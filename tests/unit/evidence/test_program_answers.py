@@ -228,7 +228,7 @@ SURFACE: dict[str, Any] = {
     ],
 }  # fmt: skip
 EFFORT = {
-    "threads": 2, "pairs": 4, "learn_s": 1.0, "race_s": 60.0, "plain_s": 2.0, "amplify_s": 1.0, "tests_s": 30.0, "iterations": 1,
+    "threads": 2, "scenarios": 50, "pairs": 4, "learn_s": 1.0, "race_s": 60.0, "plain_s": 2.0, "amplify_s": 1.0, "tests_s": 30.0, "iterations": 1,
     "proofs": 1, "times": 1,
 }  # fmt: skip
 
