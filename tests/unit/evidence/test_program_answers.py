@@ -375,7 +375,7 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
     monkeypatch.setattr(installing, "install", lambda *_: None)
     monkeypatch.setattr(installing, "SITE", str(site))
     monkeypatch.setattr(race, "supervise", lambda: None)
-    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "amplify_s": 1.0}}  # fmt: skip
+    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "scenarios": 50, "amplify_s": 1.0}}  # fmt: skip
     (tmp_path / "request.json").write_text(json.dumps(request))
     output = tmp_path / "answer.json"
     monkeypatch.setattr(sys, "argv", ["race", str(tmp_path / "request.json"), str(output)])
