@@ -105,9 +105,7 @@ def _have_same_calls(harm: Harm, other: Harm | ShownRace) -> bool:
     return other.calls is not None and not set(harm.calls.natives).isdisjoint(other.calls.natives)
 
 
-def _shown_finding(
-    harm: Harm, log: str, *, race: bool, unshared: Collection[str]
-) -> Finding:
+def _shown_finding(harm: Harm, log: str, *, race: bool, unshared: Collection[str]) -> Finding:
     """Return the finding for a harm that a program showed again.
 
     Where the program shows it in one thread as well, threads are not its cause (WF608). But a program that ends before
