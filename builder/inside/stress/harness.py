@@ -17,7 +17,7 @@ now, pause = time.perf_counter, time.sleep
 TICK_S = 0.0002
 """Threads that are ready begin at the next multiple of this time: those that have a CPU, within a microsecond."""
 
-LOOK_EVERY = 16
+LOOK_EVERY = 4
 """Calls that a thread makes between two looks at the clock, which takes as long as a short call."""
 
 GUARDED = ("distinct", "separate")

@@ -5,15 +5,15 @@ Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel` (or null: then
 nothing is played, and only what learning shows is answered), `sdist` (or null), `recipes`, `seed`, `signs` (see
 scenarios.py), `tests` (see owntests.py; or null), `kit` (`requirements` and `deselect` of own tests; null where there
-is no pytest) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
+is no pytest) and `effort` (`threads`, `scenarios`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
 
 Facts:
 
 - `preflight` (`racy_seen`, `freed_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here;
   `install`: what went wrong, or null;
-- `surface`: what learn.py wrote, without what only it needs; `plan`;
-- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `kinds`: of each kind, how many
-  there are and came to their end; `gil`, `errors`;
+- `surface`: what learn.py wrote, without what only it needs; `plan`: the scenarios that were to be played;
+- `scenarios`, `played`, `late`: how many there are, came to their end, and were not begun; `kinds`: of each kind, how
+  many there are and came to their end; `gil`, `errors`;
 - `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file
   names of the extension modules;
 - `own_code`: which own tests and examples are worth running again with the plain wheel (selection.py);
@@ -35,6 +35,7 @@ import contextlib
 import itertools
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,13 +84,11 @@ _ARMS_SHARE = 0.5
 
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
 
-_TIMES_WATCHED = (
-    2  # tests and examples of each native callable: of those that the plan has reached, one
-)
+_TIMES_WATCHED = 2  # own tests of each native callable; of those that the plan has reached, one
 _TIMES_PLAIN = 3  # a trial takes a tenth of the time without the sanitizer
 
 Effort = dict[str, Any]
-"""`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
+"""`threads`, `scenarios`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
 
 _RECORDING_SHARE = (
     0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
@@ -102,7 +101,8 @@ class Search:
 
     Attributes:
         surface: what learn.py wrote.
-        plan: the scenarios that were planned.
+        plan: the scenarios that were planned, the most important first.
+        chosen: those of them that were to be played.
         played: what came of those that were played.
         amplified: what came of own tests and examples whose native calls threads made as well.
         by_id: all scenarios, those of own tests among them.
@@ -113,6 +113,7 @@ class Search:
 
     surface: dict[str, Any]
     plan: list[Scenario]
+    chosen: list[Scenario]
     played: PlayResult
     amplified: Amplified
     by_id: dict[str, Scenario]
@@ -188,12 +189,12 @@ def hunt_races(
         phases: measures how long each takes.
 
     Returns:
-        `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), `own_code`
-        (what of own tests and examples is worth running again), what `describe_coverage` and `count_trials` return,
-        `natives` (file names of the extension modules), `errors` (how often each exception was raised, by text),
-        `unwatched` (native code that the detector does not see), `unwatched_dependencies` (names of distributions
-        beside it with native code that the detector does not see), `interference` (what `list_interference` returns),
-        `own_tests` (what the distribution's tests came to, or
+        `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios that were to
+        be played), `own_code` (what of own tests and examples is worth running again), what `describe_coverage` and
+        `count_trials` return, `natives` (file names of the extension modules), `errors` (how often each exception was
+        raised, by text), `unwatched` (native code that the detector does not see), `unwatched_dependencies` (names of
+        distributions beside it with native code that the detector does not see), `interference` (what
+        `list_interference` returns), `own_tests` (what the distribution's tests came to, or
         None), `races` (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and
         hangs).
     """
@@ -226,9 +227,15 @@ def hunt_races(
 
     return {
         "surface": coverage.describe_surface(search.surface),
-        "plan": search.plan,
+        "plan": search.chosen,
         "own_code": search.own_code.to_json(),
-        **coverage.describe_coverage(search.plan, search.played, search.surface, search.amplified),
+        **coverage.describe_coverage(
+            search.plan,
+            search.played,
+            search.surface,
+            search.amplified,
+            left_out=len(search.plan) - len(search.chosen),
+        ),
         "natives": sorted(native),
         "unwatched": instrumentation.find_unwatched(request["name"], site, race_site),
         "unwatched_dependencies": sorted(dependencies),
@@ -304,7 +311,8 @@ def play_all(
             player = Player(
                 race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
             )
-            played = player.play(plan)
+            chosen = choose_scenarios(plan, surface, effort)
+            played = player.play(chosen)
         amplified = Amplified()
         covered = reached.find_reached(plan, played.returned, surface)
         selection = select(recorded.parts, recorded.ran, times=_TIMES_WATCHED, covered=covered)
@@ -324,6 +332,7 @@ def play_all(
     return Search(
         surface=surface,
         plan=plan,
+        chosen=chosen,
         played=played,
         amplified=amplified,
         by_id=by_id,
@@ -400,9 +409,10 @@ def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str,
         return {"surface": None}
 
     plan = plan_scenarios(surface, request)
+    chosen = choose_scenarios(plan, surface, request["effort"])
     return {
         "surface": coverage.describe_surface(surface),
-        "plan": plan,
+        "plan": chosen,
         "own_code": select(recorded.parts, recorded.ran, times=_TIMES_PLAIN).to_json(),
         **coverage.describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
@@ -499,6 +509,22 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
     )
 
     return plan
+
+
+def choose_scenarios(
+    plan: Sequence[Scenario], surface: dict[str, Any], effort: Effort
+) -> list[Scenario]:
+    """Return the scenarios that are to be played: so many that each run of the same search plays the same.
+
+    How many it is depends on what there is to call, and not on how fast this machine is: time is only a limit.
+
+    Args:
+        plan: all scenarios, the most important first.
+        surface: what learn.py wrote.
+        effort: has `scenarios`.
+    """
+    most = effort["scenarios"] + len(surface["reached"])
+    return list(plan[:most])
 
 
 def race_own_tests(

@@ -228,7 +228,7 @@ SURFACE: dict[str, Any] = {
     ],
 }  # fmt: skip
 EFFORT = {
-    "threads": 2, "pairs": 4, "learn_s": 1.0, "race_s": 60.0, "plain_s": 2.0, "amplify_s": 1.0, "tests_s": 30.0, "iterations": 1,
+    "threads": 2, "scenarios": 50, "pairs": 4, "learn_s": 1.0, "race_s": 60.0, "plain_s": 2.0, "amplify_s": 1.0, "tests_s": 30.0, "iterations": 1,
     "proofs": 1, "times": 1,
 }  # fmt: skip
 
@@ -375,7 +375,7 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
     monkeypatch.setattr(installing, "install", lambda *_: None)
     monkeypatch.setattr(installing, "SITE", str(site))
     monkeypatch.setattr(race, "supervise", lambda: None)
-    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "amplify_s": 1.0}}  # fmt: skip
+    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "scenarios": 50, "amplify_s": 1.0}}  # fmt: skip
     (tmp_path / "request.json").write_text(json.dumps(request))
     output = tmp_path / "answer.json"
     monkeypatch.setattr(sys, "argv", ["race", str(tmp_path / "request.json"), str(output)])
