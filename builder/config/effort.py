@@ -25,6 +25,9 @@ class Effort:
 
     threads: int
     """Threads that share an object."""
+    scenarios: int
+    """Most scenarios, besides one for each native callable that can be called: the work that is done. Times are limits,
+    which only what is slow comes up against."""
     pairs: int
     """Most pairs of operations on one kind of object."""
     learn_s: float
@@ -60,10 +63,11 @@ class Effort:
 EFFORTS = {
     EffortLevel.QUICK: Effort(
         threads=4,
+        scenarios=120,
         pairs=24,
-        learn_s=5,
+        learn_s=4,
         race_s=12,
-        plain_s=8,
+        plain_s=6,
         amplify_s=5,
         tests_s=0,
         iterations=1,
@@ -74,6 +78,7 @@ EFFORTS = {
     ),
     EffortLevel.STANDARD: Effort(
         threads=4,
+        scenarios=360,
         pairs=48,
         learn_s=8,
         race_s=30,
@@ -88,6 +93,7 @@ EFFORTS = {
     ),
     EffortLevel.DEEP: Effort(
         threads=8,
+        scenarios=20_000,
         pairs=400,
         learn_s=40,
         race_s=600,

@@ -107,6 +107,9 @@ class NativeObject(Model):
     isa: int
     """The x86-64 level it declares to need, 1 to 4."""
 
+    debug: bool = False
+    """Whether it has debug information; not where a farm that did not look for that read it."""
+
     build: Literal["gil", "free-threaded"] | None
     """The build of CPython it was compiled for; None where it does not show."""
 

@@ -15,6 +15,29 @@ _TESTED = (
 """Fields of own tests that ran."""
 
 
+class Tests(Model):
+    """Tests and examples of the package that are run again: builder/inside/stress/selection.py."""
+
+    file: str
+    """The file of tests, from the folder that it is imported from; empty for documents with examples."""
+
+    names: Many[str]
+    """The tests in the file; the documents' names."""
+
+
+class OwnCode(Model):
+    """Which own tests and examples are worth running again, by what native code they call."""
+
+    steps: Many[Tests]
+    """What to run, in this order."""
+
+    callables: Many[str]
+    """The native callables that it calls."""
+
+    ran: Many[str]
+    """Files of tests that were run to their end; others may have more to show."""
+
+
 class Kit(Model):
     """What the package's own tests need."""
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from builder.evidence.base import Facts, Many, Model
 from builder.evidence.build import FetchedFile
 from builder.evidence.events import Harm, Interference, Race, Ran, ShownRace
-from builder.evidence.own_tests import Amplified, Kit, OwnTestsRace
+from builder.evidence.own_tests import Amplified, Kit, OwnCode, OwnTestsRace
 from builder.evidence.scenarios import Scenario, Surface, decode_plan
 
 Sign = Literal["bare", "borrowed", "libc", "writable"]
@@ -134,6 +134,9 @@ class RaceAnswer(RaceResult):
     install: str | None
     plan: Many[Scenario] = ()
     """Every scenario, in the order they are worth running."""
+
+    own_code: OwnCode | None = None
+    """Which own tests and examples are worth running again; None where nothing was learnt."""
 
     @model_validator(mode="after")
     def _says_what_was_watched(self) -> Self:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import JsonValue
 
 from builder.evidence.base import ARRAY, Facts, Many, Model, decode
+from builder.evidence.own_tests import OwnCode
 from builder.evidence.speed import Call
 from builder.untrusted.text import is_clean
 
@@ -130,6 +131,9 @@ class RacePlan(Facts):
 
     plan: Many[Scenario]
     """Every scenario."""
+
+    own_code: OwnCode | None = None
+    """Which own tests and examples are worth running again; None in older evidence: all of them."""
 
 
 def decode_plan(answer: bytes) -> JsonValue:

@@ -21,6 +21,7 @@ from builder.farm import prepare
 from builder.jobs.images.ids import role_image_id
 from builder.jobs.job import Tools
 from builder.jobs.programs import STRESS_FOLDER
+from builder.jobs.threads import sanitizer_build
 from builder.judge import speed
 from builder.proxy.proxy import IndexProxy
 from builder.store.evidence import Evidence
@@ -197,6 +198,44 @@ def test_a_broken_detector_says_so(done: Workshop, engine: Engine, tmp_path: Pat
     assert {name for name, seen in answers.items() if not seen["racy_seen"]} == {
         "sanitizer off", "one thread", "canary removed",
     }  # fmt: skip
+
+
+INLINED = """
+namespace outer {
+struct Table {
+    int rows = 0;
+    __attribute__((always_inline)) void grow(int by) { rows += by; }
+};
+}
+extern "C" void enter(outer::Table *table) { table->grow(2); }
+"""
+SYMBOLIZE = r"""
+set -eu
+cd /tmp
+wheelfarm-clang++ -fsanitize=thread -O1 $1 -fPIC -shared /farm/a.cpp -o a.so
+first=$(nm -S a.so | sed -n 's/^\([0-9a-f]*\) \([0-9a-f]*\) . enter$/\1 \2/p')
+start=$((0x${first% *})) size=$((0x${first#* })) offset=0
+while [ $offset -lt $size ]; do printf '0x%x\n' $((start + offset)); offset=$((offset + 1)); done > addresses
+mkdir -p /result
+llvm-symbolizer --obj=a.so --inlines < addresses > /result/names
+"""
+
+
+def test_reports_name_inlined_functions_in_full_and_their_lines(
+    done: Workshop, engine: Engine, tmp_path: Path
+):
+    task = Task(
+        image=image_of(done, role_image_id("race", "debian-12")),
+        command=["sh", "-c", SYMBOLIZE, "sh", sanitizer_build.NAMES_AND_LINES],
+        files={"/farm/a.cpp": INLINED.encode()},
+        collect="/result/names",
+        limits=Limits(timeout_s=60),
+    )
+    ended = engine.run(task, log=tmp_path / "log", stop=threading.Event())
+    assert ended.exit_code == 0, (tmp_path / "log").read_text()
+    named = next(iter(ended.output.values())).decode()
+    assert "outer::Table::grow(int)\n/farm/a.cpp:5:" in named
+    assert "\nenter\n/farm/a.cpp:8:" in named
 
 
 class Quiet:

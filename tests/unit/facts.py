@@ -14,7 +14,7 @@ FETCHED = {"fetched": [{"filename": "setuptools-84.2.1-py3-none-any.whl", "sha25
 OBJECT: dict[str, Any] = {
     "kind": "extension", "needed": ["libc.so.6"], "soname": "", "rpath": [], "runpath": [],
     "versions": {"libc.so.6": {"GLIBC_2.14": "memcpy"}},
-    "stack": False, "text_relocations": False, "relro": True, "bind_now": False, "isa": 1,
+    "stack": False, "text_relocations": False, "relro": True, "bind_now": False, "isa": 1, "debug": False,
     "build": "free-threaded", "build_sign": "the layout of its module definition",
     "init": {"function": True, "phases": "multi", "slots": {"multiple_interpreters": 2, "gil": 1}},
     "threads": {"locks": [], "types": False, "borrowed": [], "libc": [], "writable": 296},

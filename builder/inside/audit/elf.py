@@ -58,6 +58,8 @@ _SECTION = "<IIQQQQ"
 _SYMBOL = struct.Struct("<IBBHQQ")
 _RELA = struct.Struct("<QQq")
 
+_DEBUG_SECTIONS = (".debug_info", ".zdebug_info")  # `.z…`: as older GNU tools compress it
+
 # Damaged files claim any number. These are far beyond what is found in packages, and keep reading within seconds.
 _MOST_SYMBOLS = 4_000_000
 _MOST_VERSIONS = 10_000
@@ -398,6 +400,11 @@ class Elf:
         flags = self._value(_DT_FLAGS) or 0
         flags_1 = self._value(_DT_FLAGS_1) or 0
         return bool(flags & _DF_BIND_NOW) or bool(flags_1 & _DF_1_NOW)
+
+    @property
+    def has_debug_information(self) -> bool:
+        """Whether it says which lines of source its code comes from (DWARF), perhaps compressed."""
+        return not self.sections.keys().isdisjoint(_DEBUG_SECTIONS)
 
     @property
     def text_relocations(self) -> bool:

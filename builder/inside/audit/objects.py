@@ -6,7 +6,7 @@ Facts of an object: `damaged` alone; or `machine` alone, where it is not for x86
 `needed`        sonames; `soname`; `rpath`, `runpath`
 `versions`      library -> version -> a symbol that needs it, for libraries that are not in the wheel; no symbol where
                 packed relocations need it
-`stack`, `text_relocations`, `relro`, `bind_now`, `isa`  see elf.py
+`stack`, `text_relocations`, `relro`, `bind_now`, `isa`, `debug`  see elf.py
 `build`         `gil` or `free-threaded`, the build of CPython it was compiled for, or None; `build_sign`, what shows it
 `init`          for extensions: `function`, whether it has its PyInit function; `phases`, `single`, `multi` or None;
                 `slots`, those of its module definition whose values are plain numbers
@@ -330,6 +330,7 @@ def _read(path: str, elf: Elf) -> _Object:
         "relro": elf.relro,
         "bind_now": elf.bind_now,
         "isa": elf.isa_needed,
+        "debug": elf.has_debug_information,
         "build": build,
         "build_sign": build_sign,
         "init": _describe_init(path, defined, undefined_names, definition, elf),

@@ -3,21 +3,21 @@
 Usage: python -m inside.stress.amplified_tests, asked as inside.supervise.witness says.
 
 The request has `modules` (import names), `after`, `site`, `paths` (further folders to import from), `sdist` (the
-unpacked sdist, or null), `tests` (a folder of tests, or null), `arguments` (of pytest), `has_pytest`, `seconds` (for
-all of it), `fork_s` (of these, for children; 0 to record only), `child_s`, `threads`, `is_race` and `mark`.
+unpacked sdist, or null), `tests` (a folder of tests, or null), `arguments` (of pytest), `has_pytest`, `selection` (what
+of them is run, see selection.py; null for everything), `runs_rest` (whether files that were not run to their end before
+follow), `seconds` (for all of it), `fork_s` (of these, for children; 0 to record only), `child_s`, `threads`, `is_race`
+and `mark`.
 
 A record has `begun` once all is imported and examples and tests follow; `trial`, its number, and what amplifier.py says
-of it; or, once a second, `recorded`, with `arguments` and `makes` (see recording.py) and `calls`, how often each native
-callable was called.
+of it; `part`, which native callables a test or a document called, and `ran`, a file of tests that came to its end (see
+selection.py); or, once a second, `recorded`, with `arguments` and `makes` (see recording.py) and `calls`, how often
+each native callable was called.
 Before and after what a trial writes to standard error, a line with the mark and its number goes there.
 """
 
-import ast
 import builtins
 import contextlib
-import doctest
 import importlib
-import io
 import os
 import re
 import signal
@@ -25,15 +25,18 @@ import sys
 import time
 import unittest
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..supervise.witness import Witness, add_site, hide_programs, read_request
 from . import memory
 from .amplifier import Amplifier, Settings
 from .live_calls import CallReader
 from .method_tables import list_native_functions
+from .pytest_plugin import Plugin, choose_tests
 from .recording import Recorder
+from .snippets import Snippets, find_docstrings, find_snippets
 from .surface import Surface
 
 globals()["__builtins__"] = dict(vars(builtins))
@@ -45,21 +48,10 @@ _SNIPPET_S = 2.0
 _SAY_EVERY_S = 1.0
 
 _SNIPPET_SHARE = 0.3  # of the time, for examples and snippets: tests have more to show
+_REST_SHARE = 0.5  # of the time, for tests of which it is not known what they call: most will be like those before
 _MOST_FILE_BYTES = 400_000
-_MOST_EXAMPLE_BYTES = 20_000
-_MOST_DOCUMENTS = 60
 _MOST_TEST_FILES = 120
-_PROFILE = "wheelfarm"
-_MOST_EXAMPLES = 5  # of a test of hypothesis
 _MOST_RECORDS = 4000  # trials that are told of
-
-_DOCUMENTS = ("README*", "*.rst", "*.md", "docs/**/*.rst", "docs/**/*.md", "doc/**/*.rst")
-_EXAMPLES = ("examples/*.py", "example*.py", "docs/examples/*.py", "demo/*.py")
-_FENCED = re.compile(r"^```\s*(?:python|py|python3)\s*$\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
-_DIRECTIVE = re.compile(
-    r"^(?:\.\. (?:code-block|code|sourcecode):: *python|.*::)\s*\n(?:[ \t]*:.*\n)*\n((?:[ \t]+.*\n|\s*\n)+)",
-    re.MULTILINE,
-)
 
 _now = time.monotonic
 _write_record = dict  # a copy, so that what is said cannot change
@@ -78,6 +70,7 @@ class Session:
         self._amplifier = amplifier
         self._deadline = _now() + request["seconds"]
         self._said_at = _now()
+        self._parts = amplifier.parts
         slowdown = _SLOWDOWN if request["is_race"] else 1
         self._test_s = _TEST_S * slowdown
         self._snippet_s = _SNIPPET_S * slowdown
@@ -104,6 +97,23 @@ class Session:
         """Note that it has ended."""
         signal.setitimer(signal.ITIMER_REAL, 0)
 
+    def begin_test(self, name: str, part: str) -> None:
+        """Note that a test begins.
+
+        Args:
+            name: its name.
+            part: its name in its file.
+        """
+        self.begin(name)
+        self._parts.begin(part, _now())
+
+    def end_test(self) -> None:
+        """Note that a test, or a document, has ended, and say what it called."""
+        self.end()
+        part = self._parts.end(_now())
+        if part is not None:
+            self._witness.write({"part": part})
+
     def interrupt(self, _number: int, _frame: object) -> None:
         """Interrupt what takes too long, and wait on where a child is what takes it: the handler of SIGALRM."""
         if self._amplifier.is_waiting:
@@ -125,25 +135,57 @@ class Session:
         )
         self._said_at = _now()
 
-    def run_snippets(self, snippets: list[tuple[str, list[str]]]) -> None:
-        """Run documented examples, each document in a namespace of its own; what raises is skipped.
+    def run_all(self, snippets: Snippets) -> None:
+        """Run documented examples and tests: all there are, or those that were selected.
 
         Args:
             snippets: pieces of source by the name of what they are from.
         """
-        until = _now() + _SNIPPET_SHARE * self._request["seconds"]
+        selection = self._request["selection"]
+        files = self._list_files()
+        if selection is None:
+            self._run_snippets(snippets, _SNIPPET_SHARE)
+            for file in files:
+                self._run_file(*files[file], None)
+            return
+
+        for step in selection["steps"]:
+            names = step["names"]
+            if step["file"] in files:
+                self._run_file(*files[step["file"]], names)
+            elif not step["file"]:
+                self._run_snippets([snippet for snippet in snippets if snippet[0] in names], 1)
+        if self._request["runs_rest"]:
+            rest_s = _REST_SHARE * self._request["seconds"]
+            self._deadline = min(self._deadline, _now() + rest_s)
+            for file in files:
+                if file not in selection["ran"]:
+                    self._run_file(*files[file], None)
+
+    def _run_snippets(self, snippets: Snippets, share: float) -> None:
+        """Run documented examples, each document in a namespace of its own; what raises is skipped.
+
+        Args:
+            snippets: pieces of source by the name of what they are from.
+            share: of the time, the most that they may take.
+        """
+        until = _now() + share * self._request["seconds"]
         namespace: dict[str, Any] = {}
         for name in self._request["modules"]:
             root = name.partition(".")[0]
             if root in sys.modules:
                 namespace[root] = sys.modules[root]
 
-        for name, sources in snippets:
-            document = {"__name__": "__main__", **namespace}
-            for source in sources:
-                if _now() > until or self.is_late:
-                    return
-                self._run_source(name, source, document)
+        self._parts.open_file("", _now())
+        with _silence():
+            for name, sources in snippets:
+                document = {"__name__": "__main__", **namespace}
+                self._parts.begin(name, _now())
+                for source in sources:
+                    if _now() > until or self.is_late:
+                        break
+                    self._run_source(name, source, document)
+                self.end_test()
 
     def _run_source(self, name: str, source: str, namespace: dict[str, Any]) -> None:
         """Run one piece of source; whatever it raises is its own affair."""
@@ -160,106 +202,85 @@ class Session:
         finally:
             self.end()
 
-    def run_tests(self) -> None:
-        """Run the tests, file by file, the likeliest first: those of the sdist, then those that were installed."""
+    def _list_files(self) -> dict[str, tuple[Path, Path]]:
+        """Return the files of tests, the likeliest first: those of the sdist, then those that were installed.
+
+        Returns:
+            The folder that each is imported from, and its path, by its path in that folder.
+        """
         roots = {name.partition(".")[0] for name in self._request["modules"]}
         site = Path(self._request["site"])
         tests = self._request["tests"]
-        files: list[tuple[Path, Path]] = []  # each with the folder that it is imported from
+        files: list[tuple[Path, Path]] = []
         if tests:
             files += [(Path(tests), path) for path in rank_test_files(Path(tests), roots)]
         for root in sorted(roots):
             files += [(site, path) for path in rank_test_files(site / root, roots)]
 
-        has_pytest = self._request["has_pytest"]
+        by_name: dict[str, tuple[Path, Path]] = {}
         for folder, path in files:
-            if self.is_late:
-                return
-            try:
-                if has_pytest:
-                    self._run_by_pytest(path)
-                else:
-                    self._run_by_unittest(path, folder)
-            except BaseException:  # a file of tests may exit
-                continue
-            finally:
-                self.end()
+            by_name.setdefault(str(path.relative_to(folder)), (folder, path))
+        return by_name
 
-    def _run_by_pytest(self, path: Path) -> None:
+    def _run_file(self, folder: Path, path: Path, names: list[str] | None) -> None:
+        """Run a file of tests, unless the time is up.
+
+        Args:
+            folder: where it is imported from.
+            path: the file.
+            names: tests in it that are run, in this order; None for all.
+        """
+        if self.is_late:
+            return
+
+        file = str(path.relative_to(folder))
+        self._parts.open_file(file, _now())
+        try:
+            if self._request["has_pytest"]:
+                self._run_by_pytest(path, names)
+            else:
+                with _silence():
+                    self._run_by_unittest(path, folder, names)
+        except BaseException:  # a file of tests may exit
+            return
+        finally:
+            self.end()
+        if names is None and not self.is_late:
+            self._witness.write({"ran": file})
+
+    def _run_by_pytest(self, path: Path, names: list[str] | None) -> None:
         import pytest
 
-        pytest.main([*self._request["arguments"], str(path)], plugins=[_Plugin(self)])
+        plugin = Plugin(self, names)
+        pytest.main([*self._request["arguments"], str(path)], plugins=[plugin])
 
-    def _run_by_unittest(self, path: Path, folder: Path) -> None:
+    def _run_by_unittest(self, path: Path, folder: Path, names: list[str] | None) -> None:
         """Run a file's unittest cases, and those functions of tests that need no arguments, without pytest."""
-        name = ".".join(path.relative_to(folder).with_suffix("").parts)
-        self.begin(name)
-        module = importlib.import_module(name)
+        module_name = ".".join(path.relative_to(folder).with_suffix("").parts)
+        self.begin(module_name)
+        module = importlib.import_module(module_name)
+        tests: dict[str, Callable[[], object]] = {}
         suite = unittest.defaultTestLoader.loadTestsFromModule(module)
         for case in _iter_cases(suite):
+            tests[case.id()] = partial(case, unittest.TestResult())
+        for name, function in list(vars(module).items()):
+            takes_nothing = getattr(getattr(function, "__code__", None), "co_argcount", 1) == 0
+            if name.startswith("test") and takes_nothing:
+                tests[name] = function
+
+        for name in choose_tests(list(tests), names):
             if self.is_late:
                 return
-            self._run_one(case.id(), lambda: case(unittest.TestResult()))  # noqa: B023 - called at once
-        for function_name, function in list(vars(module).items()):
-            takes_nothing = getattr(getattr(function, "__code__", None), "co_argcount", 1) == 0
-            if function_name.startswith("test") and takes_nothing and not self.is_late:
-                self._run_one(f"{name}::{function_name}", function)
+            self._run_one(name, tests[name])
 
     def _run_one(self, name: str, function: Callable[[], object]) -> None:
         try:
-            self.begin(name)
+            self.begin_test(name, name)
             function()
         except BaseException:
             pass
         finally:
-            self.end()
-
-
-class _Plugin:
-    """A plugin of pytest that tells the session which test runs."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._has_profile = False
-
-    def pytest_runtest_setup(self, item: Any) -> None:  # noqa: ANN401 - pytest's
-        """Note that a test begins; end the session when the time is up: pytest's hook."""
-        if self._session.is_late:
-            item.session.shouldstop = "the time is up"
-        self._limit_examples()
-        self._session.begin(item.nodeid)
-
-    def pytest_runtest_makereport(self, item: Any, call: Any) -> object:  # noqa: ANN401 - pytest's
-        """Return a report without a traceback, which nobody reads and which takes long to write: pytest's hook."""
-        import pytest
-
-        outcome: Literal["passed", "failed", "skipped"] = "passed"
-        if call.excinfo is not None:
-            is_skipped = isinstance(call.excinfo.value, pytest.skip.Exception)
-            outcome = "skipped" if is_skipped else "failed"
-        return pytest.TestReport(
-            nodeid=item.nodeid,
-            location=item.location,
-            keywords={},
-            outcome=outcome,
-            longrepr=None,
-            when=call.when,
-        )
-
-    def _limit_examples(self) -> None:
-        """Have hypothesis, where tests use it, make a few examples of each: calls are wanted, and no proof."""
-        hypothesis = sys.modules.get("hypothesis")
-        if hypothesis is None or self._has_profile:
-            return
-        self._has_profile = True
-        hypothesis.settings.register_profile(
-            _PROFILE, max_examples=_MOST_EXAMPLES, database=None, deadline=None
-        )
-        hypothesis.settings.load_profile(_PROFILE)
-
-    def pytest_runtest_logfinish(self) -> None:
-        """Note that a test has ended: pytest's hook."""
-        self._session.end()
+            self.end_test()
 
 
 def _iter_cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
@@ -268,6 +289,17 @@ def _iter_cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield from _iter_cases(part)
         else:
             yield part
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Have what is printed in the block go nowhere."""
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
 
 
 def rank_test_files(folder: Path, roots: set[str]) -> list[Path]:
@@ -293,66 +325,6 @@ def rank_test_files(folder: Path, roots: set[str]) -> list[Path]:
         ranked.append((is_late, -named / (len(words) + 200), path))
 
     return [path for *_, path in sorted(ranked)][:_MOST_TEST_FILES]
-
-
-def find_snippets(folder: Path) -> list[tuple[str, list[str]]]:
-    """Return the Python code in an sdist's documents and its examples, by file."""
-    found: list[tuple[str, list[str]]] = []
-    paths: dict[Path, None] = {}
-    for pattern in _DOCUMENTS:
-        paths.update(dict.fromkeys(sorted(folder.glob(pattern))))
-    for path in list(paths)[:_MOST_DOCUMENTS]:
-        if path.is_file() and path.stat().st_size <= _MOST_FILE_BYTES:
-            text = path.read_text(encoding="utf-8", errors="replace")
-            found.append((path.name, extract_snippets(text)))
-
-    for pattern in _EXAMPLES:
-        for path in sorted(folder.glob(pattern)):
-            if path.is_file() and path.stat().st_size <= _MOST_EXAMPLE_BYTES:
-                found.append((path.name, [path.read_text(encoding="utf-8", errors="replace")]))
-
-    return [(name, sources) for name, sources in found if sources]
-
-
-def extract_snippets(text: str) -> list[str]:
-    """Return the Python code in a document or a docstring: examples after `>>>`, and blocks of code without these."""
-    try:
-        examples = [example.source for example in doctest.DocTestParser().get_examples(text)]
-    except ValueError:  # the prompts are not aligned
-        examples = [f"{line}\n" for line in re.findall(r"^\s*>>> (.+)$", text, re.MULTILINE)]
-
-    blocks = _FENCED.findall(text)
-    blocks += [_dedent(block) for block in _DIRECTIVE.findall(text)]
-    whole = [block for block in blocks if ">>>" not in block and _is_code(block)]
-    return [*examples, *whole]
-
-
-def _dedent(block: str) -> str:
-    indents = [len(line) - len(line.lstrip()) for line in block.splitlines() if line.strip()]
-    least = min(indents, default=0)
-    return "\n".join(line[least:] for line in block.splitlines()) + "\n"
-
-
-def _is_code(source: str) -> bool:
-    """Return whether a text is Python source that does anything."""
-    try:
-        return bool(ast.parse(source).body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-
-
-def find_docstrings(surface: Surface) -> list[tuple[str, list[str]]]:
-    """Return the examples in the docstrings of a package's public classes, their methods, and functions."""
-    found: list[tuple[str, list[str]]] = []
-    for name, value in surface.list_public():
-        texts = [getattr(value, "__doc__", None)]
-        if isinstance(value, type):
-            texts += [getattr(part, "__doc__", None) for part in vars(value).values()]
-        for text in texts:
-            if isinstance(text, str) and ">>>" in text:
-                found.append((name, extract_snippets(text)))
-
-    return found
 
 
 def main() -> None:
@@ -412,6 +384,7 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
         say,
         site=request["site"],
         tests=request["tests"],
+        awaited=(request["selection"] or {}).get("callables", ()),
     )
     session = Session(request, witness, amplifier)
     signal.signal(signal.SIGALRM, session.interrupt)
@@ -423,14 +396,9 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
     if request["sdist"]:
         snippets += find_snippets(Path(request["sdist"]))
 
-    nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - what is called may print
-    printed = sys.stdout, sys.stderr
     amplifier.start()
     try:
-        sys.stdout = sys.stderr = nowhere
-        session.run_snippets(snippets)
-        sys.stdout, sys.stderr = printed if request["has_pytest"] else (io.StringIO(),) * 2
-        session.run_tests()
+        session.run_all(snippets)
     finally:
         amplifier.stop()
     session.say_recorded()

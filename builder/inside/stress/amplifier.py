@@ -13,8 +13,7 @@ import sys
 import time
 import types
 import warnings
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +21,9 @@ from . import live_trial
 from .endings import name_fatal_signal, read_cpu_seconds
 from .live_calls import CallReader, LiveCall, stop_watching, watch_calls
 from .live_trial import Partner, Trial
+from .planner import Planner
 from .recording import Recorder
+from .selection import PartLog
 
 # Bound before a package is imported, which may replace them in their modules.
 _get_pid, _fork, _wait, _kill, _end, _write, _now = (
@@ -35,18 +36,8 @@ _get_pid, _fork, _wait, _kill, _end, _write, _now = (
     time.monotonic,
 )
 
-_MOST_FORKS = 4  # of one callable for itself: at later calls the object is in another state
-_MOST_FORKS_OF_PAIRS = 8  # of one callable, because of pairs that were not tried
-_MOST_PARTNERS = 8  # other calls beside one
 _MOST_VARIANTS = 4  # calls of one callable with other arguments
 _MOST_VARIANTS_BESIDE = 16  # calls beside one
-_NEW_PARTNERS = 2  # that are worth one more fork
-_FORKED_AT = frozenset({1, 3, 9, 27, 81, 243})
-"""At which calls of one callable it is tried: objects in the middle of their work are met later."""
-
-_RARE_SHARE = 0.5  # of the time: then only callables and pairs that were not tried at all
-_RAREST_SHARE = 0.8  # of the time: then only callables that were not tried at all
-
 _REPEATED = 2  # times that a trial which did harm is tried again, as long as the object is there
 _IDLE_SHARE = 0.4  # of a child's time: one that takes no CPU for so long waits for something
 _POLL_S = 0.05
@@ -54,61 +45,6 @@ _STACKS_S = 0.4  # for the fault handler to write where all threads are
 _MOST_ANSWER_BYTES = 1 << 20
 _LONGEST_SOURCE = 200  # characters of the name of a test
 _CACHED_CODES = 50_000
-
-
-class Planner:
-    """Decides at which calls the process is forked, the rarest first.
-
-    Attributes:
-        seen: calls of each native callable.
-        forks: trials of each.
-        pairs: trials of each pair of callables on one object.
-    """
-
-    def __init__(self) -> None:
-        self.seen: Counter[str] = Counter()
-        self.forks: Counter[str] = Counter()
-        self.pairs: Counter[tuple[str, str]] = Counter()
-        self._banned: set[str] = set()
-
-    def is_due(self, name: str, others: list[str], spent: float) -> bool:
-        """Count a call, and return whether it is worth a trial.
-
-        Args:
-            name: the callable.
-            others: callables that could be tried beside it.
-            spent: share of the time that is gone.
-        """
-        self.seen[name] += 1
-        forks = self.forks[name]
-        new_pairs = sum(not self.pairs[name, other] for other in others)
-        has_new_pairs = new_pairs >= _NEW_PARTNERS and forks < _MOST_FORKS_OF_PAIRS
-        is_next_state = self.seen[name] in _FORKED_AT and forks < _MOST_FORKS
-
-        if spent >= 1 or name in self._banned:
-            return False
-        if spent > _RAREST_SHARE:
-            return forks == 0
-        if spent > _RARE_SHARE:
-            return forks == 0 or has_new_pairs
-        return forks == 0 or has_new_pairs or is_next_state
-
-    def ban(self, name: str) -> None:
-        """Try a callable no more: neither by itself nor beside others."""
-        self._banned.add(name)
-
-    def choose(self, name: str, others: list[str]) -> list[str]:
-        """Return callables to try beside one, those that were tried least beside it first."""
-        possible = [other for other in others if other not in self._banned]
-        ranked = sorted(possible, key=lambda other: self.pairs[name, other])
-        return ranked[:_MOST_PARTNERS]
-
-    def note_trial(self, name: str, partners: list[str]) -> None:
-        """Count a trial of a callable beside others."""
-        self.forks[name] += 1
-        for other in partners:
-            self.pairs[name, other] += 1
-            self.pairs[other, name] += 1
 
 
 @dataclass(kw_only=True, slots=True)
@@ -147,6 +83,7 @@ class Amplifier:
         source: the test or example that runs.
         is_waiting: whether a child runs.
         recorder: keeps how native code was called.
+        parts: notes which test or document calls what.
     """
 
     def __init__(
@@ -158,6 +95,7 @@ class Amplifier:
         *,
         site: str,
         tests: str | None,
+        awaited: Iterable[str] = (),
     ) -> None:
         """Prepare to watch.
 
@@ -169,11 +107,13 @@ class Amplifier:
             site: the folder that the package is installed in. The calls of code that is neither there nor in `tests`
                 are forgotten where they reach nothing native at first.
             tests: the folder of its tests; None where there is none.
+            awaited: callables that will be called, as far as that is known.
         """
         self.source = ""
         self.is_waiting = False
         self.recorder = recorder
-        self.planner = Planner()
+        self.planner = Planner(awaited)
+        self.parts = PartLog()
         self._reader = reader
         self._settings = settings
         self._say = say
@@ -247,7 +187,11 @@ class Amplifier:
         others = [name for name in partners if name != call.name]
         spent = self._spent_s / self._settings.seconds if self._settings.seconds else 1.0
 
-        if self.planner.is_due(call.name, others, spent) and self._may_fork(frame):
+        is_due = self.planner.is_due(call.name, others, spent)
+        may_fork = (is_due or self.parts.is_wanted(call.name)) and self._may_fork(frame)
+        if may_fork:
+            self.parts.note(call.name)
+        if is_due and may_fork:
             chosen = self.planner.choose(call.name, others)
             self.planner.note_trial(call.name, chosen)
             # Its own variants too: other arguments may take another way through it.

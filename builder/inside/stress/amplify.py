@@ -3,26 +3,24 @@
 amplified_tests.py runs them, and forks at native calls; here its processes are started and their records read.
 """
 
-import contextlib
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from ..supervise.accounts import take_account
-from ..supervise.folders import make_folder, open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
 from ..supervise.records import Records, make_token
 from ..supervise.work_clock import CLOCK
-from . import installing, reports, unpacking
+from . import reports
 from .causes import ReportJudge
 from .events import Event
 from .interpreter import Interpreter
 from .native_names import NativeNames
 from .scenarios import Scenario
+from .selection import Part, read_part
+from .stage import Stage
 
 _STARTING_S = 20.0  # to import pytest and the package, beside running anything; a sanitizer takes ten times as long
 _RACE_STARTING_S = 60.0
@@ -32,7 +30,7 @@ _RACE_CHILD_S = 6.0
 _FORK_SHARE = 0.75  # of the time, for children: the tests need the rest
 _OUTPUT_BYTES = 2 << 20
 _LONGEST_TEXT = 2000  # of an expression that a package's process wrote
-_MOST_TRIALS = 4000
+_MOST_RECORDS = 8000
 _STACK_LINES = 80
 _KEPT_SENTENCES = 3
 _MOST_RECORDED = 400  # callables and types
@@ -78,6 +76,8 @@ class Amplified:
         makes: expressions that make objects.
         seconds: how long it took.
         errors: exceptions in the trials, by text.
+        parts: which tests and documents called native code.
+        ran: files of tests that were run to their end.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -90,6 +90,8 @@ class Amplified:
     makes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    ran: set[str] = field(default_factory=set)
 
     def describe(self) -> dict[str, Any]:
         """Return the facts of it."""
@@ -100,53 +102,6 @@ class Amplified:
             "pairs": len(self.pairs),
             "seconds": round(self.seconds, 1),
         }
-
-
-class Stage:
-    """A distribution's sdist and tests, unpacked, with what they need beside them."""
-
-    def __init__(
-        self, request: dict[str, Any], sdist: str | None, scratch: Path, *, compiles: bool
-    ) -> None:
-        """Unpack the tests, and install what they need.
-
-        Args:
-            request: has `python`, `sdist`, `wheels`, `name` and `tests` (see owntests.py).
-            sdist: the folder that the sdist is unpacked in; None where there is none.
-            scratch: an empty folder.
-            compiles: whether to compile all that is installed: that takes longer than compiling what is imported once,
-                unless a sanitizer imports it.
-        """
-        self.sdist = sdist
-        self.home = scratch / "home"
-        self.tools = scratch / installing.TOOLS
-        self.tests: Path | None = None
-        self.has_pytest = False
-        self.account = take_account()
-        make_folder(self.home)
-        if request["sdist"] is None:
-            return
-
-        folder = self.home / "tests"
-        if unpacking.unpack_apart(self.account, request["sdist"], scratch / "sdist", folder) == 0:
-            self.tests = folder
-        asked = request.get("kit")
-        if asked is not None:
-            requirements = ["pytest", *asked["requirements"]]
-            python, wheels, tools = request["python"], request["wheels"], str(self.tools)
-            options = () if compiles else ("--no-compile",)
-            if installing.install(python, requirements, wheels, tools, *options):
-                installing.install_each(python, requirements, wheels, tools, *options)
-            self.has_pytest = (self.tools / "pytest").is_dir()
-
-
-@contextlib.contextmanager
-def open_stage(
-    request: dict[str, Any], sdist: str | None, *, compiles: bool = True
-) -> Iterator[Stage]:
-    """Give a Stage, and remove it afterwards; the arguments are those of Stage."""
-    with open_folder(is_writable=False) as scratch:
-        yield Stage(request, sdist, scratch, compiles=compiles)
 
 
 def amplify(  # noqa: PLR0913 - what a run differs in
@@ -160,6 +115,8 @@ def amplify(  # noqa: PLR0913 - what a run differs in
     seconds: float,
     forks: bool,
     deselect: Iterable[str] = (),
+    selection: dict[str, Any] | None = None,
+    runs_rest: bool = False,
 ) -> Amplified:
     """Run tests and examples, and try what they call in forked children.
 
@@ -173,6 +130,8 @@ def amplify(  # noqa: PLR0913 - what a run differs in
         seconds: for all of it, beside starting.
         forks: whether to fork; else it is only recorded how native code is called.
         deselect: tests that are left out.
+        selection: which tests and documents to run, as JSON data (see selection.py); None for all.
+        runs_rest: whether files of tests that were not run to their end before follow.
     """
     began = time.monotonic()
     mark = make_token()
@@ -185,6 +144,8 @@ def amplify(  # noqa: PLR0913 - what a run differs in
         "tests": None if stage.tests is None else str(stage.tests),
         "arguments": [*_PYTEST_OPTIONS, *(f"--deselect={test}" for test in deselect)],
         "has_pytest": stage.has_pytest,
+        "selection": selection,
+        "runs_rest": runs_rest,
         "seconds": CLOCK.stretch(seconds),
         "fork_s": CLOCK.stretch(_FORK_SHARE * seconds) if forks else 0.0,
         "child_s": CLOCK.stretch(_RACE_CHILD_S if interpreter.race else _CHILD_S),
@@ -241,12 +202,16 @@ def read_records(
     written = split_by_trials(printed, mark)
     files = [record["file"] for record in records.items if isinstance(record.get("file"), dict)]
     judge = ReportJudge(native, NativeNames(files), interpreter.unwatched)
-    for record in records.items[:_MOST_TRIALS]:
+    for record in records.items[:_MOST_RECORDS]:
         if isinstance(record.get("recorded"), dict):
             _take_recorded(record["recorded"], amplified)
         elif isinstance(record.get("trial"), int):
             text = written.get(record["trial"], "")
             _take_trial(record, text, amplified, judge, is_race=interpreter.race)
+        elif isinstance(record.get("ran"), str):
+            amplified.ran.add(record["ran"][:_LONGEST_TEXT])
+        elif (part := read_part(record.get("part"))) is not None:
+            amplified.parts.append(part)
 
     return amplified
 

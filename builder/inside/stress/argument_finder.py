@@ -61,6 +61,7 @@ class ArgumentFinder:
         site: str,
         roots: set[str],
         recorded: Mapping[str, Sequence[str]],
+        reading_s: float,
     ) -> None:
         """Read the package's tests and stubs.
 
@@ -71,12 +72,13 @@ class ArgumentFinder:
             site: where the package is installed.
             roots: import names of the package.
             recorded: argument lists by called name, as the package's tests gave them while they ran.
+            reading_s: most time to read tests and examples, in seconds.
         """
         self._evaluator = evaluator
         self._own = own
         read: Mapping[str, Sequence[str]] = {}
         if folder:
-            read = mining.mine_calls(Path(folder), roots)
+            read = mining.mine_calls(Path(folder), roots, reading_s)
         # What was given while the tests ran is what the package is used with: it comes first.
         self.mined: dict[str, list[str]] = {}
         for name in (*recorded, *read):

@@ -4,8 +4,10 @@ A race inside of the interpreter's code is the interpreter's where the package c
 It is the package's where the caller has to hold one, or where nobody but the package can have published the object.
 """
 
+from .attribution import MOST_FRAMES, IsOwn
+from .frames import Frame, locate
 from .native_names import shorten_cpp
-from .reports import MOST_FRAMES, Frame, IsOwn, Report, Stack, locate
+from .reports import Report, Stack
 
 CONTAINERS = {
     "listobject.c": "list", "dictobject.c": "dict", "setobject.c": "set", "bytearrayobject.c": "bytearray",

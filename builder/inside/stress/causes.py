@@ -10,21 +10,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypedDict
 
+from .attribution import MOST_FRAMES, IsOwn, attribute, is_generated, make_owner_test
 from .c_api import CONTAINERS, explain_known_race, is_interpreters_own
+from .frames import Frame, locate
 from .native_names import NativeFunction, NativeNames, name_function
 from .report_text import render_report
-from .reports import (
-    MOST_FRAMES,
-    Frame,
-    IsOwn,
-    Report,
-    Stack,
-    attribute,
-    is_generated,
-    locate,
-    make_owner_test,
-    parse,
-)
+from .reports import Report, Stack, parse
 
 Event = dict[str, Any]
 
@@ -84,11 +75,11 @@ def judge_report(
         report: what the sanitizer said.
         modules: file names of the package's extension modules.
         names: which function is what in Python; None where nobody asked the process.
-        folders: as for `reports.attribute`.
-        unwatched: as for `reports.attribute`.
+        folders: as for `attribution.attribute`.
+        unwatched: as for `attribution.attribute`.
 
     Returns:
-        `kind`, what reports.Attribution has, `sides` (see Side), `known` (what is known of a race of the interpreter)
+        `kind`, what an Attribution has, `sides` (see Side), `known` (what is known of a race of the interpreter)
         and `report` (its text).
     """
     is_own = make_owner_test(modules, folders)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from . import reached, speed
+from . import reached
 from .amplify import Amplified
 from .player import PlayResult, adapt_for_sanitizer
 from .scenarios import Scenario
+from .speed_calls import choose_calls
 
 _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
 """What of a surface is a fact; the rest is for the plan alone."""
@@ -24,24 +25,30 @@ def describe_surface(surface: dict[str, Any]) -> dict[str, Any]:
     """
     facts = {name: surface[name] for name in _LEARNT_FACTS}
     stateful = len(set(surface["callables"]).difference(surface["stateless"]))
-    return {**facts, "stateful": stateful, "calls": speed.choose_calls(surface)}
+    return {**facts, "stateful": stateful, "calls": choose_calls(surface)}
 
 
 def describe_coverage(
-    plan: Sequence[Scenario], played: PlayResult, surface: dict[str, Any], amplified: Amplified
+    plan: Sequence[Scenario],
+    played: PlayResult,
+    surface: dict[str, Any],
+    amplified: Amplified,
+    *,
+    left_out: int = 0,
 ) -> dict[str, Any]:
     """Return how many scenarios were run, and which native callables returned in several threads.
 
     Args:
-        plan: the scenarios that were to be run.
+        plan: the scenarios that were planned.
         played: what was seen of those that were run.
         surface: what learn.py wrote.
         amplified: what came of own tests and examples.
+        left_out: how many there were more than the effort has room for.
 
     Returns:
-        `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many there was no time
-        for), `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on) and `under_threads` (names of
-        native callables, sorted).
+        `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many were not begun),
+        `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on) and `under_threads` (names of native
+        callables, sorted).
     """
     ended = set(played.ended)
     kinds: dict[str, list[int]] = {}
@@ -54,7 +61,7 @@ def describe_coverage(
     return {
         "scenarios": len(plan),
         "played": len(ended),
-        "late": played.late,
+        "late": played.late + left_out,
         "kinds": kinds,
         "gil": played.gil,
         "under_threads": sorted(natives | amplified.returned),

@@ -2,9 +2,10 @@
 
 Usage: python -m inside.stress.exercise REQUEST.json OUTPUT.json
 
-The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface` and `plan` (what race.py made of them),
-`suspects` (scenarios that race), `sdist` (or null), `tests` (see owntests.py; or null), `kit` (see race.py) and
-`effort` (`threads`, `plain_s`, `amplify_s`, `proofs`, `times`).
+The request has `python`, `name`, `requirement`, `wheels` (a folder), `surface`, `plan` and `own_code` (what race.py
+made of them; without the last, all own tests and examples are run), `suspects` (scenarios that race), `sdist` (or
+null), `tests` (see owntests.py; or null), `kit` (see race.py) and `effort` (`threads`, `plain_s`, `amplify_s`,
+`proofs`, `times`).
 
 Facts:
 
@@ -18,6 +19,7 @@ Facts:
 - `own_tests`: what owntests.py answers.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -46,6 +48,7 @@ from .phases import Phases
 from .player import Player, PlayResult
 from .reproducer import Predicate, Prover
 from .scenarios import Scenario
+from .stage import open_stage
 
 _PATIENCE_S = 10.0
 """How long a scenario may go on without a sign of life."""
@@ -113,8 +116,7 @@ def look_for_harm(request: dict[str, Any], site: str, phases: Phases) -> dict[st
     facts: dict[str, Any] = {"harms": [], "played": 0, "late": 0, "gil": False, "errors": {}}
     facts["interference"] = []
     if request["surface"] is not None:
-        with phases.measure("amplifying own code"):
-            amplified = amplify_own_code(request, plain, names, native)
+        amplified = amplify_own_code(request, plain, names, native, phases)
         facts |= exercise_plan(request, plain, native, amplified, phases)
         facts["amplified"] = amplified.describe()
     if request["tests"] is not None:
@@ -125,7 +127,11 @@ def look_for_harm(request: dict[str, Any], site: str, phases: Phases) -> dict[st
 
 
 def amplify_own_code(
-    request: dict[str, Any], plain: Interpreter, names: list[str], native: set[str]
+    request: dict[str, Any],
+    plain: Interpreter,
+    names: list[str],
+    native: set[str],
+    phases: Phases,
 ) -> Amplified:
     """Run the distribution's own tests and examples, and let threads make the native calls that they make.
 
@@ -134,11 +140,15 @@ def amplify_own_code(
         plain: the interpreter without a sanitizer.
         names: import names of the distribution's modules.
         native: file names of its extension modules.
+        phases: measures how long each takes.
     """
     effort: Effort = request["effort"]
     kit = request.get("kit") or {}
     folder = unpacking.unpack_sealed(request["sdist"])
-    with amplify.open_stage(request, folder, compiles=False) as stage:
+    with contextlib.ExitStack() as stack:
+        with phases.measure("installing for own code"):
+            stage = stack.enter_context(open_stage(request, folder, compiles=False))
+        stack.enter_context(phases.measure("amplifying own code"))
         return amplify.amplify(
             stage,
             plain,
@@ -149,6 +159,8 @@ def amplify_own_code(
             seconds=effort["amplify_s"],
             forks=True,
             deselect=kit.get("deselect", ()),
+            selection=request.get("own_code"),
+            runs_rest=True,
         )
 
 

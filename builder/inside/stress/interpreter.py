@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..supervise.accounts import name_user
-from .reports import FRAME_FORMAT
+from .frames import FRAME_FORMAT
 
 _PACKAGE = __name__.rpartition(".")[0]
 """What this package is imported as: `inside.stress` in containers."""

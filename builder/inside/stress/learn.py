@@ -48,6 +48,13 @@ _MOST_OPERATIONS_OF_FUNCTION = 12
 _MOST_TEMPLATES = 60
 _ENOUGH_TEMPLATES = 12  # of an object of a Python class that has not led to native code by then
 
+_MOST_ATTEMPTS = (
+    3  # objects on which the same native callable is tried before all others have had their turn
+)
+
+_READING_SHARE = 0.3
+"""Of the time to learn, at most so much beside it to read the package's tests and examples."""
+
 _MOST_SHARED = 4  # operations of one template in which threads share an argument
 
 _ENDED = object()
@@ -86,6 +93,7 @@ class Learner:
             Journal(request["journal"]),
             deadline=time.monotonic() + request["seconds"],
         )
+        self._seconds: float = request["seconds"]
         self.subjects = Subjects(self.surface)
         self.functions: dict[str, Function] = {}
         self._tester = OperationTester(self.evaluator, self.surface, self.subjects)
@@ -96,44 +104,60 @@ class Learner:
             site=request["site"],
             roots=self.surface.roots,
             recorded=request.get("recorded", {}),
+            reading_s=_READING_SHARE * request["seconds"],
         )
+        self._attempts: Counter[str] = Counter()  # by native callable: templates that lead to it
 
     def learn(self) -> None:
         """Try everything public: first the functions and classes, then the objects that these gave.
 
-        The recipes, i.e. expressions from the matrix that make objects, come before all else.
+        The recipes, i.e. expressions from the matrix that make objects, come before all else. The time begins here:
+        importing the distribution, and reading its tests, took none of it.
         """
+        self.evaluator.deadline = time.monotonic() + self._seconds
         for text in self._recipes:
             self._follow_recipe(text)
 
+        native, other = self._list_public()
         for _ in range(_ROUNDS):
-            for text, value in self._list_public():
-                # Looking at an object may run code of the package, which may raise: the next one is tried.
-                with contextlib.suppress(Exception):
-                    if isinstance(value, type):
-                        self._construct(text, value)
-                    else:
-                        self._call(text, value)
-                self._checkpoint()
+            operated: set[str] = set()
+            for named in (native, other):
+                self._try_all(named)
+                self._operate_in_turns(operated)
 
-            self._operate_in_turns()
+    def _try_all(self, named: Sequence[tuple[str, object]]) -> None:
+        """Construct classes and call functions, given by their names."""
+        for text, value in named:
+            # Looking at an object may run code of the package, which may raise: the next one is tried.
+            with contextlib.suppress(Exception):
+                if isinstance(value, type):
+                    self._construct(text, value)
+                else:
+                    self._call(text, value)
+            self._checkpoint()
 
-    def _operate_in_turns(self) -> None:
+    def _operate_in_turns(self, operated: set[str]) -> None:
         """Find out what can be done with all objects, one step of each at a time, those of different types first.
 
-        So a type whose methods are slow or hang does not take the time of all others.
+        So a type whose methods are slow or hang does not take the time of all others. What leads to native code that
+        nothing has reached so far comes first, of all objects.
+
+        Args:
+            operated: expressions that make objects which had their turn in this round; they are left out, and those
+                that have it now are added.
         """
-        known: set[str] = set()
         while True:
-            waiting = [make for make in self.subjects.by_make if make not in known]
+            waiting = [make for make in self.subjects.by_make if make not in operated]
             if not waiting:
                 return
 
-            known.update(waiting)
-            turns = [self._operate(subject) for subject in self._rank_subjects(waiting)]
-            while turns:
-                turns = [turn for turn in turns if _goes_on(turn)]
-                self._checkpoint()
+            operated.update(waiting)
+            subjects = self._rank_subjects(waiting)
+            for is_first in (True, False):
+                turns = [self._operate(subject, only_new=is_first) for subject in subjects]
+                while turns:
+                    turns = [turn for turn in turns if _goes_on(turn)]
+                    self._checkpoint()
 
     def _rank_subjects(self, makes: Sequence[str]) -> list[FoundSubject]:
         """Return subjects in the order in which their turns come: the first of each type, then the second of each."""
@@ -147,15 +171,20 @@ class Learner:
         order = sorted(range(len(subjects)), key=lambda place: ranks[place])
         return [subjects[place] for place in order]
 
-    def _list_public(self) -> list[tuple[str, object]]:
-        """Return the public classes and functions by name, without those that end a process by design."""
-        public: list[tuple[str, object]] = []
+    def _list_public(self) -> tuple[list[tuple[str, object]], list[tuple[str, object]]]:
+        """Return the public classes and functions by name, native ones and others.
+
+        Those that end a process by design are left out.
+        """
+        native: list[tuple[str, object]] = []
+        other: list[tuple[str, object]] = []
         for text, value in self.surface.list_public():
             last_name = text.rpartition(".")[2]
             if last_name not in values.NEVER:
-                public.append((text, value))
+                kept = native if self.surface.is_native(value) else other
+                kept.append((text, value))
 
-        return public
+        return native, other
 
     def _checkpoint(self) -> None:
         """Write what was learnt so far, at most once a second: the next call may end this process."""
@@ -221,17 +250,23 @@ class Learner:
             kept = operations[:_MOST_OPERATIONS_OF_FUNCTION]
             self.functions[name] = {"name": name, "operations": kept}
 
-    def _operate(self, subject: FoundSubject) -> Iterator[None]:
+    def _operate(self, subject: FoundSubject, *, only_new: bool) -> Iterator[None]:
         """Find out what can be done with an object: try its methods, attributes and slots, one at each step.
 
         An object of a Python class is given up after some of them if none has reached native code.
+
+        Args:
+            subject: the object.
+            only_new: whether to leave out what leads to native code that was reached, or tried often enough.
         """
         value = self.evaluator.make(subject.make)
         for number, template in enumerate(iter_templates(value, self.surface)):
             # Skipped: what worked in an earlier round, and what there is no room or time for.
             is_known = template.text in subject.operations
-            is_full = len(subject.operations) >= _MOST_TEMPLATES
+            is_full = not only_new and len(subject.operations) >= _MOST_TEMPLATES
             if is_known or is_full or self.evaluator.is_late():
+                continue
+            if only_new and not self._leads_to_new(type(value), template):
                 continue
 
             has_had_enough = number > _ENOUGH_TEMPLATES and not subject.is_native
@@ -244,6 +279,18 @@ class Learner:
             yield
 
         subject.visits += 1
+
+    def _leads_to_new(self, kind: type, template: Template) -> bool:
+        """Return whether a template may lead to native code that nothing has reached, and count it as an attempt.
+
+        Python code may lead anywhere.
+        """
+        name = self.surface.find_attribute_name(kind, template.name)
+        if name is None:
+            return True
+
+        self._attempts[name] += 1
+        return name not in self._tester.reached and self._attempts[name] <= _MOST_ATTEMPTS
 
     def _try_template(self, subject: FoundSubject, template: Template, value: object) -> None:
         """Find out how one thing can be done with an object, and keep the operations.

@@ -5,7 +5,8 @@ Only expressions that need nothing but literals and the package itself are taken
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from . import values
@@ -38,7 +39,7 @@ _CONTEXT_DEPENDENT = (
 """What makes an expression depend on where it stands, or on how often it is evaluated."""
 
 
-def mine_calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
+def mine_calls(folder: Path, roots: set[str], seconds: float) -> dict[str, list[str]]:
     """Return the argument lists that the Python code of an sdist calls functions with, by the function's last name.
 
     `table.get('ab', 8)` in a test -> `{"get": ["'ab', 8"]}`. Calls that need more than literals and the package itself
@@ -47,9 +48,13 @@ def mine_calls(folder: Path, roots: set[str]) -> dict[str, list[str]]:
     Args:
         folder: an unpacked sdist.
         roots: import names of the package.
+        seconds: most time: what is left then stays unread.
     """
+    deadline = time.monotonic() + seconds
     mined: dict[str, list[str]] = {}
     for source in _iter_sources(folder):
+        if time.monotonic() > deadline:
+            break
         for name, argument_list in _iter_calls(source, roots):
             kept = mined.setdefault(name, [])
             is_new = argument_list not in kept
@@ -104,13 +109,23 @@ def _read_parameters(function: ast.FunctionDef) -> list[Parameter]:
 
 
 def _iter_sources(folder: Path) -> Iterator[str]:
-    """Give the Python code of an sdist: the text of each module, then each example (`>>> ...`) in its documents."""
-    for path in sorted(folder.rglob("*.py"))[:_MOST_FILES]:
+    """Give the Python code of an sdist: each example (`>>> ...`) in its documents, then the text of each module.
+
+    Tests and examples come before what the package itself is written in, and short ones before long ones.
+    """
+    for pattern in ("*.rst", "*.md", "docs/*.rst", "docs/*.md"):
+        for path in sorted(folder.glob(pattern)):
+            yield from _EXAMPLE.findall(_read_text(path))
+
+    for path in sorted(folder.rglob("*.py"), key=_rank_source)[:_MOST_FILES]:
         yield _read_text(path)
 
-    for pattern in ("*.rst", "*.md", "docs/*.rst", "docs/*.md"):
-        for path in folder.glob(pattern):
-            yield from _EXAMPLE.findall(_read_text(path))
+
+def _rank_source(path: Path) -> tuple[bool, int, str]:
+    """Rank a Python file: tests and examples first, then by size."""
+    shows_use = any(word in str(path).lower() for word in ("test", "example", "demo"))
+    size = path.stat().st_size if path.is_file() else 0
+    return not shows_use, size, str(path)
 
 
 def _read_text(path: Path) -> str:
@@ -149,11 +164,11 @@ def _iter_calls(source: str, roots: set[str]) -> Iterator[tuple[str, str]]:
         source: Python source.
         roots: import names of the package, which arguments may use.
     """
-    tree = _parse(source)
-    constants = _collect_constants(tree)
+    nodes = list(ast.walk(_parse(source)))
+    constants = _collect_constants(nodes)
     allowed_names = _SAFE_CALLS | roots | set(values.STANDARD)
 
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         name = _name_called(node.func)
@@ -164,13 +179,16 @@ def _iter_calls(source: str, roots: set[str]) -> Iterator[tuple[str, str]]:
             yield name, argument_list
 
 
-def _collect_constants(tree: ast.Module) -> dict[str, ast.expr]:
+def _collect_constants(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
     """Return the expression that each name is first assigned, at any depth of the source.
 
     A test may have `SIZE = 8` beside `Table(SIZE)`. Assignments to several targets or to attributes are skipped.
+
+    Args:
+        nodes: all of the source.
     """
     constants: dict[str, ast.expr] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
             continue
         target = node.targets[0]

@@ -1,114 +1,14 @@
 """A distribution's own tests: alone, then each of them in several threads at once by pytest-run-parallel."""
 
-import re
-import signal
 import time
-import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..supervise.accounts import Account, name_user, take_account
-from ..supervise.folders import make_folder, open_folder, read_file
-from ..supervise.output import Output
-from ..supervise.process import PackageProcess
-from ..supervise.records import Records, make_token
-from . import causes, installing, reports, unpacking
+from ..supervise.folders import open_folder
+from . import causes, installing, reports
 from .interpreter import Interpreter
-from .marked_tests import MOST_MARKED
-
-_BY_ITSELF = "by itself"
-_AT_MEMORY_LIMIT = "at the limit on memory"
-_AT_TIME_LIMIT = "at the limit on time"
-
-_MOST_NAMED = 30  # tests that are named in facts: a page or two
-_OUTPUT_BYTES = 4 << 20  # of what pytest prints, of the beginning and of the end
-_MOST_XML_BYTES = 64 << 20  # of pytest's own report: hundreds of thousands of tests
-_STACKS_S = 5  # for the fault handler to write the stacks of all threads
-
-# How many characters of texts are kept: enough for a stack, and bounded, for facts are kept for each release.
-
-_LONGEST_TAIL = 4000
-_LONGEST_PRINTED = 3000
-_LONGEST_MESSAGE = 400
-
-_RUN_IN_ONE_THREAD = re.compile(r"^(\S+::.+?) was not run in parallel: (.*)$", re.MULTILINE)
-"""How pytest-run-parallel, when verbose, names a test that it runs in one thread."""
-
-_MARK = r"^%s (\d+)$"
-"""A line in standard error where marked_tests.py came to the end of a test, with its mark."""
-
-_UNCOLLECTED = re.compile(r"^ERROR (\S+?)(?: -|$)", re.MULTILINE)
-"""How the summary of pytest names a file that it could not collect."""
-
-
-@dataclass(kw_only=True, slots=True)
-class _Outcomes:
-    """What pytest's own report says of each test.
-
-    Attributes:
-        passed: names of tests.
-        failed: the first lines of their errors, by name of test.
-        skipped: how many were.
-    """
-
-    passed: set[str] = field(default_factory=set)
-    failed: dict[str, str] = field(default_factory=dict)
-    skipped: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _TestRun:
-    """What came of running the tests once.
-
-    Attributes:
-        ended: how pytest ended: by itself, at a limit, or by a signal, which is named.
-        text: what it printed.
-        outcomes: what came of each test.
-    """
-
-    ended: str
-    text: str
-    outcomes: _Outcomes
-
-    @property
-    def tail(self) -> str:
-        """The end of what it printed: after a crash, the stacks."""
-        return self.text[-_LONGEST_TAIL:]
-
-    @property
-    def crash(self) -> str:
-        """The signal it died of; empty where it did not."""
-        return self.ended if self.ended.startswith("SIG") else ""
-
-    def record(self) -> dict[str, Any]:
-        """Return how many tests passed, failed and were skipped, and how pytest ended, as JSON data."""
-        return {
-            "passed": len(self.outcomes.passed),
-            "failed": len(self.outcomes.failed),
-            "skipped": self.outcomes.skipped,
-            "ended": self.ended,
-        }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _DetectorRun:
-    """What came of running the tests once under a race detector.
-
-    Attributes:
-        run: of the tests.
-        reported: what the detector wrote, among all else that came through standard error.
-        is_cut: whether more came than is kept.
-        lost: how many tests ended without a sign of that on standard error.
-        forged: what came that marked_tests.py did not write, in words; empty where there is nothing.
-    """
-
-    run: _TestRun
-    reported: str
-    is_cut: bool
-    lost: int
-    forged: str
+from .pytest_report import MOST_NAMED, find_single_threaded, list_uncollected
+from .pytest_runner import BY_ITSELF, PytestRun, prepare_runner
 
 
 def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> dict[str, Any]:
@@ -127,13 +27,13 @@ def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> d
         under threads).
     """
     with open_folder(is_writable=False) as scratch:
-        runner, obstacle = _prepare_runner(interpreter, interpreter.python, wheels, asked, scratch)
+        runner, obstacle = prepare_runner(interpreter, interpreter.python, wheels, asked, scratch)
         if runner is None:
             return {"ran": False, "why": obstacle}
 
         began = time.monotonic()
         alone = runner.run_alone()
-        uncollected = _list_uncollected(alone.text)
+        uncollected = list_uncollected(alone.text)
         obstacle = _explain_unusable(alone)
         if obstacle:
             return {
@@ -152,13 +52,41 @@ def run_tests(interpreter: Interpreter, wheels: str, asked: dict[str, Any]) -> d
         "alone": alone.record(),
         "parallel": parallel.record(),
         "threads": asked["threads"],
-        "single": _find_single_threaded(parallel.text),
+        "single": find_single_threaded(parallel.text),
         "uncollected": uncollected,
-        "baseline_failures": sorted(alone.outcomes.failed)[:_MOST_NAMED],
+        "baseline_failures": sorted(alone.outcomes.failed)[:MOST_NAMED],
         "crash": parallel.crash,
         "crash_stack": parallel.tail if parallel.crash else "",
         "findings": _find_broken(alone, parallel),
     }
+
+
+def _explain_unusable(alone: PytestRun) -> str:
+    """Say why tests that were run in one thread cannot be compared with threads; empty where they can.
+
+    They cannot where pytest was stopped, or where no test passes.
+    """
+    if alone.ended != BY_ITSELF:
+        return f"its tests ended {alone.ended}"
+    if not alone.outcomes.passed:
+        return "its tests do not pass alone"
+
+    return ""
+
+
+def _find_broken(alone: PytestRun, parallel: PytestRun) -> dict[str, str]:
+    """Return the errors of the tests that pass alone and fail under threads, by test; at most some of them.
+
+    Args:
+        alone: the tests in one thread.
+        parallel: the same tests in several threads at once.
+    """
+    broken: dict[str, str] = {}
+    for name, message in parallel.outcomes.failed.items():
+        if name in alone.outcomes.passed and len(broken) < MOST_NAMED:
+            broken[name] = message
+
+    return broken
 
 
 def race_tests(
@@ -180,10 +108,10 @@ def race_tests(
     Returns:
         `ran`; where it is false, `why`; `seconds`, `passed` and `ended`; `lost` (tests whose reports did not arrive)
         and `forged` (what came that the program which runs the tests did not write); `races`, each as
-        `reports.attribute` describes it, with the text of its `report`.
+        `attribution.attribute` describes it, with the text of its `report`.
     """
     with open_folder(is_writable=False) as scratch:
-        runner, obstacle = _prepare_runner(interpreter, installer, wheels, asked, scratch)
+        runner, obstacle = prepare_runner(interpreter, installer, wheels, asked, scratch)
         if runner is None:  # there are no tests, or pytest is missing
             return {"ran": False, "why": obstacle, "races": []}
 
@@ -212,34 +140,6 @@ def race_tests(
     }
 
 
-def _explain_unusable(alone: _TestRun) -> str:
-    """Say why tests that were run in one thread cannot be compared with threads; empty where they can.
-
-    They cannot where pytest was stopped, or where no test passes.
-    """
-    if alone.ended != _BY_ITSELF:
-        return f"its tests ended {alone.ended}"
-    if not alone.outcomes.passed:
-        return "its tests do not pass alone"
-
-    return ""
-
-
-def _find_broken(alone: _TestRun, parallel: _TestRun) -> dict[str, str]:
-    """Return the errors of the tests that pass alone and fail under threads, by test; at most some of them.
-
-    Args:
-        alone: the tests in one thread.
-        parallel: the same tests in several threads at once.
-    """
-    broken: dict[str, str] = {}
-    for name, message in parallel.outcomes.failed.items():
-        if name in alone.outcomes.passed and len(broken) < _MOST_NAMED:
-            broken[name] = message
-
-    return broken
-
-
 def _list_races(
     reported: str, modules: set[str], tools: Path, unwatched: frozenset[str]
 ) -> list[dict[str, Any]]:
@@ -257,249 +157,3 @@ def _list_races(
         races.append({"what": "race", **judged})
 
     return races
-
-
-def count_lost(records: Records, printed: str, mark: str, passed: int) -> int:
-    """Return in how many tests what the race detector writes did not arrive.
-
-    It writes to standard error, and so does the program that runs the tests, at the end of each. Where the second did
-    not arrive, the first cannot have either.
-
-    Args:
-        records: what that program said: the number of each test that ended.
-        printed: what came through standard error.
-        mark: what it wrote there, before that number.
-        passed: how many tests passed, as pytest's own report has it.
-    """
-    ended = {record.get("ended") for record in records.items}
-    marked = {int(number) for number in re.findall(_MARK % mark, printed, re.MULTILINE)}
-    # What unregisters the program's plugin ends tests that it does not hear of.
-    unheard = max(0, min(passed, MOST_MARKED) - len(ended))
-    return len(ended - marked) + unheard
-
-
-class _TestRunner:
-    """Runs pytest in a folder of tests."""
-
-    def __init__(
-        self,
-        interpreter: Interpreter,
-        account: Account,
-        home: Path,
-        tools: Path,
-        asked: dict[str, Any],
-    ) -> None:
-        self._interpreter = interpreter
-        self._account = account
-        self._home = home
-        self._folder = home / "tests"
-        self._paths = [interpreter.site, str(tools)]
-        self._asked = asked
-
-    def run_alone(self) -> _TestRun:
-        """Run each test in one thread."""
-        return self._run("alone", ["-p", "no:run-parallel"])
-
-    def run_in_threads(self, iterations: int) -> _TestRun:
-        """Run each test in several threads at once, so many times in each thread."""
-        return self._run("parallel", self._in_threads(iterations))
-
-    def run_under_detector(self) -> _DetectorRun:
-        """Run each test in several threads at once, and take what the race detector writes meanwhile.
-
-        That comes through standard error, a pipe: what is in it nobody can take back, as they could a file's.
-        """
-        report = self._folder / "watched.xml"
-        mark = make_token()
-        request = {
-            # Of what is printed only what Python code prints is captured: the detector's reports go their way.
-            "arguments": [*self._arguments(report, self._in_threads(1)), "--capture=sys"],
-            "paths": self._paths,
-            "mark": mark,
-        }
-        errors = Output(reports.MOST_BYTES, _OUTPUT_BYTES)
-        ended, text, records = self._run_process(
-            self._interpreter.program("marked_tests"),
-            self._interpreter.program_environment(str(self._home)),
-            errors=errors,
-            request=request,
-        )
-
-        outcomes = _read_outcomes(report)
-        reported = errors.read_text()
-        is_cut = errors.size > errors.head_bytes + errors.tail_bytes
-        lost = 0 if is_cut else count_lost(records, reported, mark, len(outcomes.passed))
-        return _DetectorRun(
-            run=_TestRun(ended=ended, text=text, outcomes=outcomes),
-            reported=reported,
-            is_cut=is_cut,
-            lost=lost,
-            forged=records.forgery,
-        )
-
-    def _in_threads(self, iterations: int) -> list[str]:
-        """Return the options by which each test runs in several threads, so many times in each."""
-        return [f"--parallel-threads={self._asked['threads']}", f"--iterations={iterations}"]
-
-    def _run(self, name: str, options: Sequence[str]) -> _TestRun:
-        """Run pytest once, and return what came of it; test files that cannot be read are skipped.
-
-        Args:
-            name: names pytest's report file: `alone` or `parallel`.
-            options: further options of pytest.
-        """
-        report = self._folder / f"{name}.xml"
-        command = [self._interpreter.python, "-m", "pytest", *self._arguments(report, options)]
-        environment = self._interpreter.environment(
-            PYTHONPATH=":".join(self._paths),
-            PYTEST_RUN_PARALLEL_VERBOSE="1",
-            **name_user(str(self._home)),
-        )
-        ended, text, _ = self._run_process(command, environment)
-
-        return _TestRun(ended=ended, text=text, outcomes=_read_outcomes(report))
-
-    def _arguments(self, report: Path, options: Sequence[str]) -> list[str]:
-        """Return the arguments of pytest.
-
-        Args:
-            report: the file that pytest is to write its own report to.
-            options: further options.
-        """
-        deselected = [f"--deselect={test}" for test in self._asked["deselect"]]
-        # Options of the project's own configuration may belong to plugins that are not here.
-        overrides = ["-o", "addopts=", "-o", "filterwarnings="]
-        return [
-            "-ra",
-            "-p",
-            "no:cacheprovider",
-            *overrides,
-            "--continue-on-collection-errors",
-            f"--junit-xml={report}",
-            *self._asked["command"],
-            *deselected,
-            *options,
-        ]
-
-    def _run_process(
-        self,
-        command: Sequence[str],
-        environment: dict[str, str],
-        *,
-        errors: Output | None = None,
-        request: dict[str, Any] | None = None,
-    ) -> tuple[str, str, Records]:
-        """Run a command until it ends or its time is up; return how it ended, what it printed, and what it said.
-
-        Args:
-            command: the command.
-            environment: its whole environment.
-            errors: takes what it prints as errors; None where that is no different from all else.
-            request: what it is asked; None for nothing.
-        """
-        output = Output(_OUTPUT_BYTES, _OUTPUT_BYTES)
-        with PackageProcess(
-            list(command),
-            account=self._account,
-            environment=environment,
-            folder=str(self._folder),
-            output=output,
-            errors=errors,
-            request=request,
-        ) as process:
-            has_ended = process.wait(self._asked["seconds"])
-            if not has_ended:
-                _dump_stacks(process)
-            exit_code = process.end()
-
-        ended = _describe_end(exit_code) if has_ended else _AT_TIME_LIMIT
-        text = output.read_text()
-        print(text[-_LONGEST_PRINTED:], flush=True)
-        return ended, text, process.records
-
-
-def _prepare_runner(
-    interpreter: Interpreter, installer: str, wheels: str, asked: dict[str, Any], scratch: Path
-) -> tuple[_TestRunner | None, str]:
-    """Put tests and what they need in place; return a runner, or None and the reason why they cannot be run.
-
-    Args:
-        interpreter: what runs the tests.
-        installer: an interpreter that installs what they need.
-        wheels: a folder with pytest, pytest-run-parallel and what the tests need.
-        asked: what `run_tests` was given.
-        scratch: an empty folder, for the tests and their tools.
-    """
-    # The tests belong to the user that runs them, and may do what they like in their folder.
-    account = take_account()
-    home = scratch / "home"
-    make_folder(home)
-    exit_code = unpacking.unpack_apart(account, asked["sdist"], scratch / "sdist", home / "tests")
-    if exit_code == unpacking.NO_TESTS:
-        return None, "the sdist has no tests"
-    if exit_code != 0:
-        return None, "the sdist cannot be unpacked"
-
-    tools = scratch / installing.TOOLS
-    requirements = ["pytest", "pytest-run-parallel", *asked["requirements"]]
-    if installing.install(installer, requirements, wheels, str(tools)):
-        # One that cannot be installed must not keep out the others: each is installed by itself.
-        installing.install_each(installer, requirements, wheels, str(tools))
-    if not (tools / "pytest").is_dir():
-        return None, "pytest could not be had for this interpreter"
-
-    return _TestRunner(interpreter, account, home, tools, asked), ""
-
-
-def _describe_end(returncode: int) -> str:
-    """Say how a process ended: `by itself`, at the limit on memory, or by a signal, such as `SIGSEGV`."""
-    if returncode >= 0:
-        return _BY_ITSELF
-
-    try:
-        name = signal.Signals(-returncode).name
-    except ValueError:  # a real-time signal has a number only
-        name = f"signal {-returncode}"
-    return _AT_MEMORY_LIMIT if name == "SIGKILL" else name  # the kernel kills what takes too much
-
-
-def _dump_stacks(process: PackageProcess) -> None:
-    """Have the fault handler of a process and its children write the stacks of all threads, if it still can."""
-    process.signal_group(signal.SIGABRT)
-    process.wait(_STACKS_S)
-
-
-def _read_outcomes(report: Path) -> _Outcomes:
-    """Return what pytest's report file says of each test; empty where pytest wrote none, or something else is there."""
-    outcomes = _Outcomes()
-    content = read_file(report, _MOST_XML_BYTES)
-    if content is None:
-        return outcomes
-    try:
-        cases = ET.fromstring(content).iter("testcase")
-    except ET.ParseError:
-        return outcomes
-
-    for case in cases:
-        name = f"{case.get('classname')}::{case.get('name')}"
-        # A test whose fixture failed has an `error` instead of a `failure`.
-        failure = next((child for child in case if child.tag in {"failure", "error"}), None)
-        if failure is not None:
-            message = failure.get("message") or ""
-            outcomes.failed[name] = message[:_LONGEST_MESSAGE]
-        elif case.find("skipped") is not None:
-            outcomes.skipped += 1
-        else:
-            outcomes.passed.add(name)
-
-    return outcomes
-
-
-def _find_single_threaded(text: str) -> dict[str, str]:
-    """Return the tests that pytest-run-parallel says it ran in one thread, with its reasons."""
-    return {name: reason.strip() for name, reason in _RUN_IN_ONE_THREAD.findall(text)}
-
-
-def _list_uncollected(text: str) -> list[str]:
-    """Return the files that could not be collected, sorted."""
-    return sorted(set(_UNCOLLECTED.findall(text)))[:_MOST_NAMED]

@@ -20,7 +20,9 @@ from .native_names import NativeNames
 from .scenarios import Scenario
 
 _GROUP_LEAST_S = 1.5  # for a group of scenarios, though its share of the time is less
-_LONGEST_LEAST_S = 0.5  # for one scenario, though the time of its group is less
+_LONGEST_LEAST_S = 0.5  # for one scenario, though its share of the time is less
+_LONGEST_SHARE = 1 / 24
+"""Of all the time, for one scenario whose calls come to an end: slow ones may not take the time of all others."""
 _MOST_DEATHS = 3  # processes of a group that may end early before the rest of the group is left out
 _KEPT_SENTENCES = 3  # about wrong results of one scenario
 
@@ -79,6 +81,7 @@ class Player:
         self._interpreter = interpreter
         self._rounds = rounds
         self._deadline = CLOCK.now() + seconds
+        self._longest_s = max(_LONGEST_LEAST_S, _LONGEST_SHARE * seconds)
         self._result = PlayResult()
         self._judge = ReportJudge(modules, names, interpreter.unwatched)
         self._memory_kills = count_memory_kills()
@@ -134,6 +137,7 @@ class Player:
         """
         self._rounds = rounds
         self._deadline = CLOCK.now() + seconds
+        self._longest_s = max(_LONGEST_LEAST_S, 2 * seconds / max(1, len(scenarios)))
         self._result = PlayResult()
         return self.play(scenarios)
 
@@ -194,10 +198,7 @@ class Player:
             "first": first,
             "rounds": self._rounds,
             "seconds": CLOCK.stretch(seconds),
-            # One scenario may not take the time of all others.
-            "longest": CLOCK.stretch(
-                min(self._interpreter.longest_s, max(_LONGEST_LEAST_S, seconds))
-            ),
+            "longest": CLOCK.stretch(min(self._interpreter.longest_s, self._longest_s)),
             "marks": self._interpreter.race,
         }
         pid = self._server.begin(request)
@@ -350,12 +351,15 @@ class Player:
 def adapt_for_sanitizer(scenario: Scenario) -> Scenario:
     """Return a copy of a scenario for the sanitizer's interpreter, with fewer calls and without observers.
 
-    That interpreter takes ten times as long, and sees races without comparing the subject's state. A scenario marked
-    `once`, whose calls can be made only once in a process, keeps their number.
+    That interpreter takes ten times as long, and sees races without comparing the subject's state. Each thread makes
+    each of its calls at least once, if it does so without a sanitizer. A scenario marked `once`, whose calls can be
+    made only once in a process, keeps their number.
     """
     iterations = scenario["iterations"]
     if not scenario.get("once"):
-        iterations = max(_LEAST_ITERATIONS, iterations // _ITERATIONS_DIVISOR)
+        longest_row = max(len(row) for row in scenario["rows"])
+        least = max(_LEAST_ITERATIONS, min(longest_row, iterations))
+        iterations = max(least, iterations // _ITERATIONS_DIVISOR)
 
     return {**scenario, "iterations": iterations, "observe": []}
 

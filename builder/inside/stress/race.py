@@ -5,17 +5,18 @@ Usage: python -m inside.stress.race REQUEST.json OUTPUT.json
 The request has `python` and `race_python`, `name`, `requirement`, `wheels` (a folder), `race_wheel` (or null: then
 nothing is played, and only what learning shows is answered), `sdist` (or null), `recipes`, `seed`, `signs` (see
 scenarios.py), `tests` (see owntests.py; or null), `kit` (`requirements` and `deselect` of own tests; null where there
-is no pytest) and `effort` (`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
+is no pytest) and `effort` (`threads`, `scenarios`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`).
 
 Facts:
 
 - `preflight` (`racy_seen`, `freed_seen`, `clean_silent`; null without a `race_wheel`): whether the detector works here;
   `install`: what went wrong, or null;
-- `surface`: what learn.py wrote, without what only it needs; `plan`;
-- `scenarios`, `played`, `late`: how many there are, came to their end, and had no time; `kinds`: of each kind, how many
-  there are and came to their end; `gil`, `errors`;
+- `surface`: what learn.py wrote, without what only it needs; `plan`: the scenarios that were to be played;
+- `scenarios`, `played`, `late`: how many there are, came to their end, and were not begun; `kinds`: of each kind, how
+  many there are and came to their end; `gil`, `errors`;
 - `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file
   names of the extension modules;
+- `own_code`: which own tests and examples are worth running again with the plain wheel (selection.py);
 - `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
   in such a trial (the median);
@@ -30,9 +31,11 @@ Facts:
   `arms` tells what variants of a scenario showed (arms.py).
 """
 
+import contextlib
 import itertools
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,10 +52,11 @@ from . import (
     instrumentation,
     learning,
     owntests,
+    reached,
     scenarios,
     unpacking,
 )
-from .amplify import Amplified, Stage
+from .amplify import Amplified
 from .answer import write_answer
 from .causes import label_causes
 from .events import (
@@ -70,6 +74,8 @@ from .player import Player, PlayResult
 from .proofs import prove_events
 from .reproducer import Prover
 from .scenarios import Scenario
+from .selection import Selection, select
+from .stage import Stage, open_stage
 
 _PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
 _PROVED_ROUNDS = 12  # a program of few calls has time for more
@@ -78,8 +84,11 @@ _ARMS_SHARE = 0.5
 
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
 
+_TIMES_WATCHED = 2  # own tests of each native callable; of those that the plan has reached, one
+_TIMES_PLAIN = 3  # a trial takes a tenth of the time without the sanitizer
+
 Effort = dict[str, Any]
-"""`threads`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
+"""`threads`, `scenarios`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
 
 _RECORDING_SHARE = (
     0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
@@ -92,20 +101,24 @@ class Search:
 
     Attributes:
         surface: what learn.py wrote.
-        plan: the scenarios that were planned.
+        plan: the scenarios that were planned, the most important first.
+        chosen: those of them that were to be played.
         played: what came of those that were played.
         amplified: what came of own tests and examples whose native calls threads made as well.
         by_id: all scenarios, those of own tests among them.
         events: what was seen, each once, with what its variants showed.
+        own_code: which own tests and examples are worth running again.
         player: has played the plan, and can play more.
     """
 
     surface: dict[str, Any]
     plan: list[Scenario]
+    chosen: list[Scenario]
     played: PlayResult
     amplified: Amplified
     by_id: dict[str, Scenario]
     events: list[Event]
+    own_code: Selection
     player: Player
 
     @property
@@ -176,11 +189,12 @@ def hunt_races(
         phases: measures how long each takes.
 
     Returns:
-        `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios), what
-        `describe_coverage` and `count_trials` return, `natives` (file names of the extension modules), `errors` (how
-        often each exception was raised, by text), `unwatched` (native code that the detector does not see),
-        `unwatched_dependencies` (names of distributions beside it with native code that the detector does not see),
-        `interference` (what `list_interference` returns), `own_tests` (what the distribution's tests came to, or
+        `surface` (what was learnt; where that is nothing, None, and the only key), `plan` (the scenarios that were to
+        be played), `own_code` (what of own tests and examples is worth running again), what `describe_coverage` and
+        `count_trials` return, `natives` (file names of the extension modules), `errors` (how often each exception was
+        raised, by text), `unwatched` (native code that the detector does not see), `unwatched_dependencies` (names of
+        distributions beside it with native code that the detector does not see), `interference` (what
+        `list_interference` returns), `own_tests` (what the distribution's tests came to, or
         None), `races` (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and
         hangs).
     """
@@ -213,8 +227,15 @@ def hunt_races(
 
     return {
         "surface": coverage.describe_surface(search.surface),
-        "plan": search.plan,
-        **coverage.describe_coverage(search.plan, search.played, search.surface, search.amplified),
+        "plan": search.chosen,
+        "own_code": search.own_code.to_json(),
+        **coverage.describe_coverage(
+            search.plan,
+            search.played,
+            search.surface,
+            search.amplified,
+            left_out=len(search.plan) - len(search.chosen),
+        ),
         "natives": sorted(native),
         "unwatched": instrumentation.find_unwatched(request["name"], site, race_site),
         "unwatched_dependencies": sorted(dependencies),
@@ -275,9 +296,11 @@ def play_all(
     """
     effort: Effort = request["effort"]
     folder = unpacking.unpack_sealed(request["sdist"])
-    with amplify.open_stage(request, folder) as stage:
+    with contextlib.ExitStack() as stack:
+        with phases.measure("installing for own code"):
+            stage = stack.enter_context(open_stage(request, folder))
         with phases.measure("recording own code"):
-            recorded = run_own_code(request, stage, plain, names, native, forks=False)
+            recorded = run_own_code(request, stage, plain, names, native)
         with phases.measure("learning"):
             surface = learn_surface(plain, names, request, folder, recorded)
         if surface is None:
@@ -288,11 +311,14 @@ def play_all(
             player = Player(
                 race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
             )
-            played = player.play(plan)
+            chosen = choose_scenarios(plan, surface, effort)
+            played = player.play(chosen)
         amplified = Amplified()
-        if recorded.calls:  # there is something to make by threads as well
+        covered = reached.find_reached(plan, played.returned, surface)
+        selection = select(recorded.parts, recorded.ran, times=_TIMES_WATCHED, covered=covered)
+        if selection.steps:  # there is something to make by threads as well
             with phases.measure("amplifying own code"):
-                amplified = run_own_code(request, stage, race, names, native, forks=True)
+                amplified = run_own_code(request, stage, race, names, native, selection)
 
     by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
     seen = [*played.events, *amplified.events]
@@ -306,10 +332,12 @@ def play_all(
     return Search(
         surface=surface,
         plan=plan,
+        chosen=chosen,
         played=played,
         amplified=amplified,
         by_id=by_id,
         events=events,
+        own_code=select(recorded.parts, recorded.ran, times=_TIMES_PLAIN),
         player=player,
     )
 
@@ -370,20 +398,22 @@ def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str,
     names, native = installing.find_modules(request["name"], site)
     plain = Interpreter(request["python"], site)
     folder = unpacking.unpack_sealed(request["sdist"])
-    with (
-        phases.measure("recording own code"),
-        amplify.open_stage(request, folder, compiles=False) as stage,
-    ):
-        recorded = run_own_code(request, stage, plain, names, native, forks=False)
+    with contextlib.ExitStack() as stack:
+        with phases.measure("installing for own code"):
+            stage = stack.enter_context(open_stage(request, folder, compiles=False))
+        with phases.measure("recording own code"):
+            recorded = run_own_code(request, stage, plain, names, native)
     with phases.measure("learning"):
         surface = learn_surface(plain, names, request, folder, recorded)
     if surface is None:
         return {"surface": None}
 
     plan = plan_scenarios(surface, request)
+    chosen = choose_scenarios(plan, surface, request["effort"])
     return {
         "surface": coverage.describe_surface(surface),
-        "plan": plan,
+        "plan": chosen,
+        "own_code": select(recorded.parts, recorded.ran, times=_TIMES_PLAIN).to_json(),
         **coverage.describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},
@@ -405,10 +435,9 @@ def run_own_code(
     interpreter: Interpreter,
     names: list[str],
     native: set[str],
-    *,
-    forks: bool,
+    selection: Selection | None = None,
 ) -> Amplified:
-    """Run the distribution's own tests and examples; with `forks`, let threads make the native calls that they make.
+    """Run the distribution's own tests and examples; of a selection, let threads make the native calls as well.
 
     Args:
         request: what this program was asked.
@@ -416,8 +445,9 @@ def run_own_code(
         interpreter: what runs them.
         names: import names of the distribution's modules.
         native: file names of its extension modules.
-        forks: whether to fork at native calls; else it is only recorded how they are made.
+        selection: what of them to run; None for all, of which it is only recorded how native code is called.
     """
+    forks = selection is not None
     effort: Effort = request["effort"]
     kit = request.get("kit") or {}
     return amplify.amplify(
@@ -430,6 +460,7 @@ def run_own_code(
         seconds=effort["amplify_s"] * (1.0 if forks else _RECORDING_SHARE),
         forks=forks,
         deselect=kit.get("deselect", ()),
+        selection=None if selection is None else selection.to_json(),
     )
 
 
@@ -478,6 +509,22 @@ def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Sce
     )
 
     return plan
+
+
+def choose_scenarios(
+    plan: Sequence[Scenario], surface: dict[str, Any], effort: Effort
+) -> list[Scenario]:
+    """Return the scenarios that are to be played: so many that each run of the same search plays the same.
+
+    How many it is depends on what there is to call, and not on how fast this machine is: time is only a limit.
+
+    Args:
+        plan: all scenarios, the most important first.
+        surface: what learn.py wrote.
+        effort: has `scenarios`.
+    """
+    most = effort["scenarios"] + len(surface["reached"])
+    return list(plan[:most])
 
 
 def race_own_tests(

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from .reports import IsOwn, read_sections, show_frame
+from .attribution import IsOwn
+from .frames import show_frame
+from .reports import read_sections
 
 _FRAMES_BEYOND = 2  # of the interpreter, after the last one of the package: how it came there
 _FRAMES_WITHOUT = 5  # of a stack that has none of the package

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Self
 from ..supervise.work_clock import CLOCK
 from . import script, short_script
 from .arms import Arms, make_arms
+from .frames import Location
 from .interpreter import Interpreter
 from .player import Player
-from .reports import Location
 from .scenarios import Scenario
 from .script_run import Run, run_script
 

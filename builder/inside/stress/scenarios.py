@@ -44,6 +44,8 @@ _FEWEST_TURNS = 3  # processes of one call
 _MOST_TURNS = 12
 
 _FIRST_ORDERS = 3  # in which everything is used for the first time
+_FUNCTIONS_TOGETHER = 8  # in one process, before other kinds have their turn
+_TOURS_TOGETHER = 4  # types in one process: what ends it leaves the others of it for the next
 _SERIES_SUBJECTS = 80  # new subjects, one after another
 
 # In its life a subject is replaced several times for each time that garbage is collected: collecting takes far longer.
@@ -87,9 +89,10 @@ def plan(
     # False sorts before True: first what a sign makes likely. The rest keeps its order.
     planners.sort(key=lambda planner: planner[0].isdisjoint(signs))
     in_turns = _interleave([scenarios for _, scenarios in planners])
+    tours = _plan_tours(functions, plain, chance)
 
     planned: list[Scenario] = []
-    for scenario in itertools.chain(in_turns, _plan_first_use_of_each(first_calls)):
+    for scenario in itertools.chain(tours, in_turns, _plan_first_use_of_each(first_calls)):
         is_meeting = scenario["kind"] == "meeting"
         scenario.setdefault("threads", 2 if is_meeting else threads)
         scenario["id"] = f"{scenario['kind']}-{len(planned)}"
@@ -110,6 +113,36 @@ def _interleave(planners: Sequence[Iterator[Scenario]]) -> Iterator[Scenario]:
             yield from process[1]
             going_on.append(groups)
         waiting = going_on
+
+
+# --- all of it ----------------------------------------------------------------
+
+
+def _plan_tours(
+    functions: Sequence[Function], subjects: Sequence[Subject], chance: random.Random
+) -> Iterator[Scenario]:
+    """Plan that threads call all functions, and make all calls on one subject of each type.
+
+    They come before all else: however little time there is, all that was learnt is put under threads.
+
+    Args:
+        functions: what learn.py found out of functions.
+        subjects: the objects that it found.
+        chance: for the order of the calls.
+    """
+    calls = flatten(_list_by_function(functions))
+    for start in range(0, len(calls), _MOST_CALLS):
+        part = calls[start : start + _MOST_CALLS]
+        scenario = make_scenario("functions", "tour-functions", [part], sharing="fresh")
+        yield {**scenario, "iterations": max(scenario["iterations"], len(part))}
+
+    toured: set[str] = set()
+    for subject in _rank_subjects(subjects):
+        if subject["type"] in toured or not subject["operations"]:
+            continue
+        process = f"tour-{len(toured) // _TOURS_TOGETHER}"
+        toured.add(subject["type"])
+        yield _plan_mixed(subject, process, chance)
 
 
 # --- first use ----------------------------------------------------------------
@@ -185,18 +218,14 @@ def _plan_functions(
         chance: chooses the pairs of functions.
         most_pairs: most pairs of two different functions.
     """
-    by_function: list[list[Operation]] = []
-    for function in functions:
-        operations = list_without_argument(function)
-        if operations:
-            by_function.append(operations)
-
-    for operations in by_function:
+    by_function = _list_by_function(functions)
+    for number, operations in enumerate(by_function):
+        process = f"functions-{number // _FUNCTIONS_TOGETHER}"
         rows = [[operation] for operation in operations[:_MOST_VARIANTS]]
-        yield make_scenario("function", "functions", rows, sharing="fresh", answers=True)
+        yield make_scenario("function", process, rows, sharing="fresh", answers=True)
         if len(operations) > 1:
             rows = [operations]
-            yield make_scenario("function", "functions", rows, sharing="fresh", answers=True)
+            yield make_scenario("function", process, rows, sharing="fresh", answers=True)
 
     # What replaces the state of a module is beside what uses it: such functions return nothing, most often.
     function_pairs = list(itertools.combinations(by_function, 2))
@@ -204,11 +233,13 @@ def _plan_functions(
     function_pairs.sort(key=lambda pair: -(pair[0][0]["changes"] + pair[1][0]["changes"]))
     for left, right in function_pairs[:most_pairs]:
         rows = [_prefer_new_objects(left)[:2], _prefer_new_objects(right)[:2]]
-        yield make_scenario("functions", "functions", rows, sharing="fresh")
+        yield make_scenario("functions", "functions-paired", rows, sharing="fresh")
 
-    if by_function:
-        rows = [flatten(by_function)[:_MOST_CALLS]]
-        yield make_scenario("functions", "functions", rows, sharing="fresh")
+
+def _list_by_function(functions: Sequence[Function]) -> list[list[Operation]]:
+    """Return the operations of each function that share no argument; functions without such are left out."""
+    by_function = [list_without_argument(function) for function in functions]
+    return [operations for operations in by_function if operations]
 
 
 def _prefer_new_objects(operations: Sequence[Operation]) -> list[Operation]:
@@ -240,8 +271,7 @@ def _plan_subjects(
     met: set[pairing.NativePair] = set()
     later: list[Iterator[Scenario]] = []
 
-    # Of several objects of a kind, the one of which most can be asked stands for them.
-    ranked = sorted(subjects, key=_count_natives, reverse=True)
+    ranked = _rank_subjects(subjects)
     for number, subject in enumerate(ranked):
         process = f"subject-{number}"
         if not subject["operations"]:
@@ -259,7 +289,6 @@ def _plan_subjects(
         series = list(_plan_series(subject, process))
         yield from pairs[:_HEAD_PAIRS]
         yield _plan_private(subject, process)
-        yield _plan_mixed(subject, process, chance)
         yield from series[:1]
         yield _plan_life(subject, process)
         yield from _plan_iteration(subject, process)
@@ -273,6 +302,11 @@ def _move(process: str, scenarios: Sequence[Scenario]) -> Iterator[Scenario]:
     """Give scenarios in another process."""
     for scenario in scenarios:
         yield {**scenario, "process": process}
+
+
+def _rank_subjects(subjects: Sequence[Subject]) -> list[Subject]:
+    """Return subjects, those first of which most can be asked: of several objects of a type, one stands for them."""
+    return sorted(subjects, key=_count_natives, reverse=True)
 
 
 def _count_natives(subject: Subject) -> int:
@@ -303,8 +337,10 @@ def _plan_mixed(subject: Subject, process: str, chance: random.Random) -> Scenar
     operations = list_running(subject["operations"])
     first_order = chance.sample(operations, len(operations))
     second_order = chance.sample(operations, len(operations))
+    scenario = make_scenario("mixed", process, [first_order, second_order], make=subject["make"])
 
-    return make_scenario("mixed", process, [first_order, second_order], make=subject["make"])
+    # What takes long is made less often, but each call once.
+    return {**scenario, "iterations": max(scenario["iterations"], len(operations))}
 
 
 def _plan_pairs(

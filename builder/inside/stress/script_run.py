@@ -9,7 +9,7 @@ from ..supervise.folders import make_folder, open_folder
 from ..supervise.output import Output
 from ..supervise.process import PackageProcess
 from ..supervise.work_clock import CLOCK
-from . import causes, memory, reports
+from . import causes, frames, memory, reports
 from .endings import name_fatal_signal, read_cpu_seconds
 from .interpreter import Interpreter
 
@@ -37,7 +37,7 @@ class Run:
     """
 
     what: frozenset[str]
-    races: dict[tuple[str, ...], list[reports.Location]]
+    races: dict[tuple[str, ...], list[frames.Location]]
     output: str
     signal: str = ""
 
@@ -110,12 +110,12 @@ def _await_end(process: PackageProcess, interpreter: Interpreter) -> bool:
 
 def _find_own_races(
     text: str, modules: set[str], unwatched: frozenset[str]
-) -> dict[tuple[str, ...], list[reports.Location]]:
+) -> dict[tuple[str, ...], list[frames.Location]]:
     """Return the races of the package in a sanitizer's reports: their locations by their places.
 
     Races of other owners are skipped. Of several races between the same places, the first counts.
     """
-    races: dict[tuple[str, ...], list[reports.Location]] = {}
+    races: dict[tuple[str, ...], list[frames.Location]] = {}
     for report in reports.parse(text):
         attribution = causes.judge_report(report, modules, unwatched=unwatched)
         if attribution["owner"] == "package":

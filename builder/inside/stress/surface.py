@@ -239,10 +239,15 @@ class Surface:
 
         def rank(offer: _Named) -> tuple[bool, tuple[int, int, str]]:
             name, value = offer
-            is_native = id(value) in self.types or id(value) in self.functions
-            return not is_native, _rank_name(name)
+            return not self.is_native(value), _rank_name(name)
 
         return sorted(public or by_name, key=rank)
+
+    def is_native(self, value: object) -> bool:
+        """Return whether a value is a native function or type of the distribution, or derives from such a type."""
+        kinds = value.__mro__ if isinstance(value, type) else ()
+        is_type = any(id(kind) in self.types for kind in kinds)
+        return is_type or id(value) in self.functions
 
     def _find_shortest_names(self) -> list[_Named]:
         """Return the classes and functions of all modules, each once, with the shortest of its names.

@@ -19,7 +19,7 @@ PLAN_FILE = "plan.json"
 
 def render_plan(answer: RaceAnswer) -> bytes:
     """Return the content of the file, from what the search for races answered."""
-    plan = RacePlan(surface=answer.surface, plan=answer.plan)
+    plan = RacePlan(surface=answer.surface, plan=answer.plan, own_code=answer.own_code)
     return json.dumps(plan.to_json()).encode()
 
 

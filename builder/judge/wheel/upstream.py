@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from builder.judge.wheel.subject import Subject
 
 _SIZE_RATIO = 1.5
-"""Compilers, flags and debug information of two builders make wheels differ by less; not measured."""
+"""Compilers and flags of two builders make wheels differ by less; not measured."""
 _MAX_LISTED = 6
 
 
@@ -71,7 +71,10 @@ def _collect_linked(subject: Subject) -> set[str]:
 
 
 def _find_differences(ours: Subject, theirs: Subject) -> Iterator[str]:
-    """Yield a sentence where ours claims a newer glibc than upstream's, and where it is clearly smaller."""
+    """Yield a sentence where ours claims a newer glibc than upstream's, and where it is clearly smaller.
+
+    Debug information may be most of a wheel: sizes say something where both have it, or neither.
+    """
     our_floor = next(iter(glibc_floors(ours.filename)), None)
     their_floor = next(iter(glibc_floors(theirs.filename)), None)
     if our_floor is not None and their_floor is not None and our_floor > their_floor:
@@ -81,5 +84,11 @@ def _find_differences(ours: Subject, theirs: Subject) -> Iterator[str]:
 
     our_size = ours.facts.size
     their_size = theirs.facts.size
-    if our_size * _SIZE_RATIO < their_size:
+    is_alike = _has_debug_information(ours) == _has_debug_information(theirs)
+    if is_alike and our_size * _SIZE_RATIO < their_size:
         yield f"ours has {our_size} bytes, upstream's {their_size}"
+
+
+def _has_debug_information(subject: Subject) -> bool:
+    """Return whether a native file of a wheel has debug information."""
+    return any(native.debug for native in subject.objects.values())

@@ -24,8 +24,9 @@ from builder.evidence.load import LoadAnswers
 from builder.evidence.own_tests import OwnTests, OwnTestsRace
 from builder.evidence.race import RaceAnswer
 from builder.evidence.speed import SpeedAnswer
-from builder.inside.stress import canaries, exercise, installing, learning, race, speed
+from builder.inside.stress import canaries, coverage, exercise, installing, learning, race, speed
 from builder.inside.stress.phases import Phases
+from builder.inside.stress.speed_calls import choose_calls
 
 REPORT = """\
 ==================
@@ -227,7 +228,7 @@ SURFACE: dict[str, Any] = {
     ],
 }  # fmt: skip
 EFFORT = {
-    "threads": 2, "pairs": 4, "learn_s": 1.0, "race_s": 60.0, "plain_s": 2.0, "amplify_s": 1.0, "tests_s": 30.0, "iterations": 1,
+    "threads": 2, "scenarios": 50, "pairs": 4, "learn_s": 1.0, "race_s": 60.0, "plain_s": 2.0, "amplify_s": 1.0, "tests_s": 30.0, "iterations": 1,
     "proofs": 1, "times": 1,
 }  # fmt: skip
 
@@ -370,11 +371,11 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
     scenario = make_scenario("fine", "foo.fine()")
     monkeypatch.setattr(race, "learn_surface", lambda *_: learnt)
     monkeypatch.setattr(race, "plan_scenarios", lambda *_: [scenario])
-    monkeypatch.setattr(speed, "choose_calls", lambda _: [])
+    monkeypatch.setattr(coverage, "choose_calls", lambda _: [])
     monkeypatch.setattr(installing, "install", lambda *_: None)
     monkeypatch.setattr(installing, "SITE", str(site))
     monkeypatch.setattr(race, "supervise", lambda: None)
-    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "amplify_s": 1.0}}  # fmt: skip
+    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "scenarios": 50, "amplify_s": 1.0}}  # fmt: skip
     (tmp_path / "request.json").write_text(json.dumps(request))
     output = tmp_path / "answer.json"
     monkeypatch.setattr(sys, "argv", ["race", str(tmp_path / "request.json"), str(output)])
@@ -391,7 +392,7 @@ def test_speed_answers_as_described(site: Path, tmp_path: Path, monkeypatch: pyt
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     request = {
-        "requirement": "foo==1.0", "wheels": str(wheels), "prelude": ["foo"], "calls": speed.choose_calls(SURFACE),
+        "requirement": "foo==1.0", "wheels": str(wheels), "prelude": ["foo"], "calls": choose_calls(SURFACE),
         "seconds": 1.0, "cpus": 2.0, "interpreters": {"cp314t": sys.executable, "cp314": sys.executable},
     }  # fmt: skip
     refused = SpeedAnswer.check(as_json(speed.measure(request)))

@@ -198,7 +198,11 @@ def test_what_a_search_for_races_answers_is_recorded_and_its_plan_kept(store: St
     assert index.locks == [True]
     race = make_evidence(JobId.parse("race:foo@debian-12"), result.facts.to_json(), **result.files)
     plan = read_plan(race, store)
-    assert plan.to_json() == {"surface": RACE_ANSWER["surface"], "plan": [SCENARIO]}
+    assert plan.to_json() == {
+        "surface": RACE_ANSWER["surface"],
+        "plan": [SCENARIO],
+        "own_code": None,
+    }
 
 
 def test_what_does_not_compile_with_the_sanitizer_is_a_fact(store: Store):

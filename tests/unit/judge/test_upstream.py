@@ -315,6 +315,15 @@ def test_a_newer_floor_and_a_much_smaller_file_are_told():
     assert "ours has 100 bytes, upstream's 200" in detail
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(False, True), (True, False)])
+def test_sizes_are_not_compared_where_one_alone_has_debug_information(*, ours: bool, theirs: bool):
+    mine, other = (
+        {"size": size, "objects": {MODULE: {**OBJECT, "debug": has_it}}}
+        for size, has_it in ((100, ours), (200, theirs))
+    )
+    assert details(compare(mine, other), "WF223") == []
+
+
 def test_nothing_is_compared_where_the_wheel_is_upstreams_or_malformed():
     more = {**AUDITED["extensions"], "foo/_fast.so": ""}
     malformed = compare({}, {"extensions": more, "faults": [["record", "RECORD", "it is missing"]]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def read_all(data: bytes) -> None:
     """Ask everything of an ELF file."""
     elf = Elf(data)
     for name in (
-        "needed", "soname", "rpath", "runpath", "executable_stack", "relro", "bind_now", "text_relocations", "isa_needed",
+        "needed", "soname", "rpath", "runpath", "executable_stack", "relro", "bind_now", "text_relocations", "isa_needed", "has_debug_information",
         "relative_relocations", "symbols", "needed_versions", "provided_versions", "executable", "dynamic",
     ):  # fmt: skip
         getattr(elf, name)
@@ -125,3 +126,15 @@ def test_a_library_with_the_suffix_of_an_extension_is_none():
     native.add(name, ELF)
     assert native.extensions() == {}
     assert native.facts()[name]["kind"] == "library"
+
+
+@pytest.mark.parametrize(("option", "has_it"), [("-g", True), ("-g0", False)])
+def test_debug_information_is_seen(tmp_path: Path, option: str, *, has_it: bool):
+    """It may be most of a file, and nothing of it is loaded."""
+    source, compiled = tmp_path / "x.c", tmp_path / "x.so"
+    source.write_text("int add(int a, int b) { return a + b; }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", option, source, "-o", compiled], check=True)
+
+    native = Objects()
+    native.add("x.so", compiled.read_bytes())
+    assert native.facts()["x.so"]["debug"] is has_it

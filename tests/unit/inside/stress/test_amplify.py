@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import amplified_tests, amplify, live_trial, reached, values
-from builder.inside.stress.amplifier import Planner
+from builder.inside.stress import amplified_tests, amplify, live_trial, reached, snippets, values
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.live_calls import CallReader, LiveCall
+from builder.inside.stress.planner import Planner
 from builder.inside.stress.recording import Recorder
 from builder.inside.supervise.records import Records
 
@@ -324,7 +324,7 @@ def test_snippets_are_examples_and_whole_blocks():
         "```python\nimport pkg\nx = pkg.g()\n```\n\n```\nnot code\n```\n\n"
         "So::\n\n    pkg.h()\n\n.. code-block:: python\n   :linenos:\n\n   pkg.k()\n\nEnd.\n"
     )
-    assert amplified_tests.extract_snippets(text) == [
+    assert snippets.extract_snippets(text) == [
         "import pkg\n",
         "for i in range(2):\n    pkg.f(i)\n",
         "import pkg\nx = pkg.g()\n",
@@ -520,3 +520,12 @@ def test_a_reader_of_calls_knows_names_that_came_later():
     surface.list_public = lambda: [("pkg.Parser", Parser)]
     reader.refresh()
     assert reader._public_names == {id(Parser): "pkg.Parser"}
+
+
+def test_which_tests_called_native_code_is_kept_for_the_choice_of_those_that_run_again():
+    part = {"file": "t.py", "name": "test_1", "seconds": 1, "opening_s": 2, "callables": ["f"]}
+    amplified = read({"part": part}, {"part": "no"}, {"ran": "t.py"}, {"ran": 3})
+    assert [(one.file, one.name, one.callables) for one in amplified.parts] == [
+        ("t.py", "test_1", frozenset({"f"}))
+    ]
+    assert amplified.ran == {"t.py"}

@@ -11,8 +11,8 @@ from builder.inside.stress.forkserver_process import ForkServer
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.player import Player, PlayResult
 from tests.unit.inside.load.test_attacks import FIND_PIPE, FORGED
+from tests.unit.inside.stress.sanitizer_reports import BUMP, OURS, PEEK, race
 from tests.unit.inside.stress.test_player import scenario
-from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
 
 CODE = (
     FIND_PIPE

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from builder.inside.stress import causes, reports
+from builder.inside.stress.attribution import make_owner_test
 from builder.inside.stress.native_names import NativeNames
-from tests.unit.inside.stress.test_reports import CALL, EVAL, FREE, race
+from tests.unit.inside.stress.sanitizer_reports import CALL, EVAL, FREE, race
 
 SO = "_core.cpython-314t-x86_64-linux-gnu.so"
 OTHER_SO = "_speed.cpython-314t-x86_64-linux-gnu.so"
@@ -170,7 +171,7 @@ def test_an_object_that_is_just_made_is_published_by_the_package():
 
 
 def test_memory_that_the_package_allocated_is_the_packages():
-    """test_reports.text() says of every report that `peek` of `_fast` allocated the memory, by malloc."""
+    """sanitizer_reports.text() says of every report that `peek` of `_fast` allocated the memory, by malloc."""
     (report,) = reports.parse(
         race((*POP, own("clear", "Table_clear")), (*GET, own("add", "Table_add")))
     )
@@ -306,7 +307,7 @@ Extension modules: pkg._core (total: 1)
 
 
 def test_where_a_crash_is_comes_from_its_c_stack():
-    is_own = reports.make_owner_test(MODULES)
+    is_own = make_owner_test(MODULES)
     (side,) = causes.describe_crash(CRASH, is_own, NAMES)
     assert (side["function"], side["access"]) == ("pkg._core.Table.clear", "crash")
     assert causes.describe_crash(CRASH.replace(SO, "_else.so"), is_own, NAMES) == []

@@ -305,6 +305,7 @@ def finder(journal: Path, **more: Any) -> ArgumentFinder:
         "site": str(journal.parent),
         "roots": {"cipher"},
         "recorded": {},
+        "reading_s": 60.0,
     }
     return ArgumentFinder(calls, [], **(settings | more))
 
@@ -365,3 +366,58 @@ def test_functions_work_without_an_object_and_methods_do_not(surface: Surface):
     found = Surface(["_heapq"])
     if found.natives:
         assert "_heapq.heappush" in found.stateless
+
+
+# --- in which order -----------------------------------------------------------------
+
+
+class Shelf:
+    def put(self, item: object) -> None: ...
+
+    def room(self) -> None: ...
+
+
+class Watching(learn.Learner):
+    """Learns how to use shelves, which count as native, and notes what it tries on which of them."""
+
+    def __init__(self, journal: Path, shelves: int) -> None:
+        module = types.ModuleType("store")
+        module.Shelf = Shelf  # type: ignore[attr-defined]
+        sys.modules["store"] = module
+        request = {"modules": ["store"], "recipes": [], "never": [], "seconds": 60.0}
+        super().__init__({**request, "journal": str(journal), "site": str(journal.parent)}, print)
+        self.surface.types[id(Shelf)] = "store.Shelf"
+        self.surface.callables |= dict.fromkeys(("store.Shelf.put", "store.Shelf.room"))
+        self.tried: list[tuple[str, str]] = []
+        for number in range(shelves):
+            self.subjects.note_value(
+                f"(store.Shelf(), {number})[0]", Shelf(), "store.Shelf", is_given=True
+            )
+
+    def _try_template(self, subject: Any, template: Any, value: object) -> None:
+        self.tried.append((template.name, subject.make))
+        subject.operations[template.text] = []
+
+
+@pytest.mark.usefixtures("alarm")
+def test_what_nothing_has_reached_comes_first_on_all_objects(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "store", types.ModuleType("store"))
+    learner = Watching(journal, shelves=2)
+    learner._tester.reached.add("store.Shelf.put")
+    learner._operate_in_turns(set())
+    names = [name for name, _ in learner.tried if name in {"put", "room"}]
+    assert names == ["room", "room", "put", "put"]
+
+
+@pytest.mark.usefixtures("alarm")
+def test_what_refuses_everything_is_tried_on_a_few_objects_before_the_rest(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "store", types.ModuleType("store"))
+    learner = Watching(journal, shelves=5)
+    learner._operate_in_turns(set())
+    names = [name for name, _ in learner.tried if name in {"put", "room"}]
+    assert names[:6] == ["put"] * 3 + ["room"] * 3
+    assert sorted(names[6:]) == ["put", "put", "room", "room"]

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from builder.inside.stress import mining
 
+_LONG_S = 60.0
+
 
 def calls(folder: Path, source: str) -> dict[str, list[str]]:
     (folder / "tests").mkdir(exist_ok=True)
     (folder / "tests/test_it.py").write_text(source)
-    return mining.mine_calls(folder, {"fast"})
+    return mining.mine_calls(folder, {"fast"}, _LONG_S)
 
 
 def test_calls_with_literals_are_taken(tmp_path: Path):
@@ -67,7 +69,7 @@ def test_examples_in_documents_are_read(tmp_path: Path):
         "Usage::\n\n    >>> ring = Ring(4)\n    >>> broken(\n    Ring(5)\n"
     )
     (tmp_path / "docs/more.md").write_text(">>> ring.push('a')\n")
-    assert mining.mine_calls(tmp_path, {"fast"}) == {"Ring": ["4"], "push": ["'a'"]}
+    assert mining.mine_calls(tmp_path, {"fast"}, _LONG_S) == {"Ring": ["4"], "push": ["'a'"]}
 
 
 def test_the_same_call_is_taken_once_and_no_more_than_some(tmp_path: Path):
@@ -112,7 +114,7 @@ def test_hostile_files_do_no_harm(tmp_path: Path, name: str):
         (tmp_path / f"a.{suffix}").write_bytes(HOSTILE[name].encode(errors="surrogateescape"))
         (tmp_path / f"b.{suffix}").write_text("def good(n: int) -> int: ...\ngood(1)\n")
     (tmp_path / "README.md").write_bytes(b">>> " + HOSTILE[name].encode(errors="surrogateescape"))
-    assert mining.mine_calls(tmp_path, {"fast"})["good"] == ["1"]
+    assert mining.mine_calls(tmp_path, {"fast"}, _LONG_S)["good"] == ["1"]
     assert mining.read_stubs(tmp_path)["good"] == [("n", "int")]
 
 
@@ -122,7 +124,7 @@ def test_what_is_no_file_of_the_sdists_own_is_passed_over(tmp_path: Path):
     (tmp_path / "folder.pyi").mkdir()
     (tmp_path / "gone.pyi").symlink_to(tmp_path / "nowhere")
     (tmp_path / "gone.md").symlink_to(tmp_path / "nowhere")
-    assert mining.mine_calls(tmp_path, {"fast"}) == {}
+    assert mining.mine_calls(tmp_path, {"fast"}, _LONG_S) == {}
     assert mining.read_stubs(tmp_path) == {}
 
 
@@ -157,3 +159,12 @@ def test_what_is_taken_is_what_was_written(given: list[object]):
         given for name, given in mining._iter_calls(f"f({', '.join(map(repr, given))})", set())
     ]
     assert [eval(f"[{one}]") for one in found] == [given]
+
+
+def test_tests_are_read_first_while_there_is_time(tmp_path: Path):
+    (tmp_path / "fast").mkdir()
+    (tmp_path / "fast/core.py").write_text("push('of the package')\n" + "# long\n" * 400)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_it.py").write_text("push('of a test')\n")
+    assert mining.mine_calls(tmp_path, {"fast"}, _LONG_S)["push"][0] == "'of a test'"
+    assert mining.mine_calls(tmp_path, {"fast"}, -1.0) == {}

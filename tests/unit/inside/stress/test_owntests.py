@@ -1,4 +1,4 @@
-"""A package's own tests: what pytest-run-parallel says of them, and that they hide no report of the race detector."""
+"""A package's own tests hide no report of the race detector."""
 
 import sys
 import textwrap
@@ -7,48 +7,11 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import owntests, reports, unpacking
+from builder.inside.stress import owntests, pytest_runner, reports
 from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.pytest_runner import PytestRunner
 from builder.inside.supervise.accounts import OWN
-from tests.unit.inside.stress.test_reports import BUMP, OURS, PEEK, race
-from tests.unit.local_index import archive
-
-REPORT = """\
-tests/test_put.py ·.·                                                     [100%]
-====================== pytest-run-parallel report ======================
-tests/test_put.py::test_warns was not run in parallel: calls thread-unsafe function: warns
-tests/test_put.py::test_many[a b] was not run in parallel: uses the thread_unsafe marker
-=========================== 3 passed in 0.11s ===========================
-"""
-
-
-def test_every_test_in_one_thread_is_named_with_its_reason():
-    assert owntests._find_single_threaded(REPORT) == {
-        "tests/test_put.py::test_warns": "calls thread-unsafe function: warns",
-        "tests/test_put.py::test_many[a b]": "uses the thread_unsafe marker",
-    }
-
-
-@pytest.mark.parametrize("text", ["", "====\nAll tests were run in parallel! \n"])
-def test_where_all_ran_in_parallel_none_is_named(text: str):
-    assert owntests._find_single_threaded(text) == {}
-
-
-@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
-def test_the_tests_of_an_sdist_are_laid_out_without_the_package(tmp_path: Path, kind: str):
-    sdist = tmp_path / f"pkg-1.0.{kind}"
-    files = ("setup.cfg", "src/pkg/__init__.py", "tests/test_a.py", "test_b.py")
-    sdist.write_bytes(archive(kind, {f"pkg-1.0/{name}": b"" for name in files}))
-    folder = tmp_path / "taken out"
-    assert unpacking.unpack_apart(OWN, str(sdist), tmp_path / "sdist", folder) == 0
-    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == [
-        "setup.cfg",
-        "test_b.py",
-        "tests/test_a.py",
-    ]
-
-
-# --- under the race detector ------------------------------------------------------------------------------------------
+from tests.unit.inside.stress.sanitizer_reports import BUMP, OURS, PEEK, race
 
 CONFTEST = """
 def pytest_addoption(parser):
@@ -71,14 +34,14 @@ def watch(folder: Path, tests: str, monkeypatch: pytest.MonkeyPatch) -> dict[str
 
     def prepare(
         interpreter: Interpreter, _: str, wheels: str, asked: dict[str, Any], scratch: Path
-    ) -> tuple[owntests._TestRunner, str]:
+    ) -> tuple[PytestRunner, str]:
         home = scratch / "home"
         (home / "tests").mkdir(parents=True)
         (home / "tests/conftest.py").write_text(CONFTEST)
         (home / "tests/test_it.py").write_text(REPORTS + textwrap.dedent(tests))
-        return owntests._TestRunner(interpreter, OWN, home, Path(wheels), asked), ""
+        return PytestRunner(interpreter, OWN, home, Path(wheels), asked), ""
 
-    monkeypatch.setattr(owntests, "_prepare_runner", prepare)
+    monkeypatch.setattr(owntests, "prepare_runner", prepare)
     asked = {"threads": 2, "iterations": 1, "seconds": 60, "deselect": [], "command": []}
     interpreter = Interpreter(sys.executable, str(folder), race=True)
     return owntests.race_tests(interpreter, sys.executable, str(folder), {OURS}, asked)
@@ -137,7 +100,7 @@ def test_who_floods_what_reports_go_through_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(reports, "MOST_BYTES", 1 << 10)
-    monkeypatch.setattr(owntests, "_OUTPUT_BYTES", 1 << 10)
+    monkeypatch.setattr(pytest_runner, "_OUTPUT_BYTES", 1 << 10)
     flood = 'os.write(2, b"x" * 4096)\n'
     # Before the report and after it, so that it is in what is left out.
     monkeypatch.setattr(sys.modules[__name__], "REPORTS", f"import os, sys\n{flood}{REPORTS}")

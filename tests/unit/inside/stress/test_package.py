@@ -28,7 +28,7 @@ print(json.dumps([played.ended, played.errors, played.events]))
 BENCH = """
 import json, sys
 from inside.stress.interpreter import Interpreter
-from inside.stress.speed import BenchWorker
+from inside.stress.bench_process import BenchWorker
 worker = BenchWorker(Interpreter(sys.executable, sys.argv[2]), json.loads(sys.argv[1]))
 print(json.dumps(worker.ask({"check": 0, "slowest_s": 1.0})["why"]))
 worker.close()

@@ -11,7 +11,7 @@ from builder.inside.stress.forkserver_process import ForkServer
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.native_names import NativeNames
 from builder.inside.stress.player import Player, PlayResult, adapt_for_sanitizer
-from tests.unit.inside.stress.test_reports import BUMP, CALL, OTHER, OURS, PEEK, race
+from tests.unit.inside.stress.sanitizer_reports import BUMP, CALL, OTHER, OURS, PEEK, race
 
 PRELUDE = ["os", "threading"]
 
@@ -141,6 +141,10 @@ def test_scenarios_are_shorter_under_a_sanitizer_and_what_is_done_once_is_not():
     assert adapt_for_sanitizer(plain) == {**plain, "iterations": 100, "observe": []}
     assert adapt_for_sanitizer({**plain, "iterations": 12})["iterations"] == 10
     assert adapt_for_sanitizer({**plain, "once": True})["iterations"] == 300
+    # A thread makes each of its calls at least once, unless it does not without a sanitizer either.
+    many = {**plain, "rows": [[["len(s)", None]] * 130, [["len(s)", None]]]}
+    assert adapt_for_sanitizer(many)["iterations"] == 130
+    assert adapt_for_sanitizer({**many, "iterations": 60})["iterations"] == 60
 
 
 def test_a_process_that_has_imported_a_package_says_what_its_functions_are():

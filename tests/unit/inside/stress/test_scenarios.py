@@ -342,6 +342,20 @@ def test_of_several_objects_of_a_type_one_stands_for_them():
     assert any(one["make"] == "parcel.Box(8)" for one in of("mixed", plan))
 
 
+def test_everything_is_called_on_one_object_of_each_type_before_all_else():
+    plan = planned()
+    tours = [one for one in plan if one["process"].startswith("tour-")]
+    assert plan[: len(tours)] == tours
+    functions, *tours = tours
+    called = {text for one in of("function", plan) for text in texts(one)}
+    assert called == set(texts(functions))
+    assert {one["make"] for one in tours} == {BOX, "parcel.Lid()", f"parcel.Pair({BOX})"}
+    for tour in tours:
+        pairs = [one for one in of("pair", plan) if one["make"] == tour["make"]]
+        assert {text for one in pairs for text in texts(one)} <= set(texts(tour))
+        assert tour["iterations"] >= max(len(row) for row in tour["rows"])
+
+
 def test_nothing_learnt_is_nothing_planned():
     assert scenarios.plan({"functions": [], "subjects": []}, threads=4, seed=1, pairs=9) == []
 

@@ -1,5 +1,6 @@
 """What a build is told: files, settings that count in its key, and cibuildwheel's configuration."""
 
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,3 +129,25 @@ def test_abis_that_the_matrix_leaves_out_are_not_selected(store: Store):
     recipe = make_recipe(store, skip={"cp314t": "not yet"})
     assert recipe.selected_abis == ("cp314",)
     assert recipe.settings()["ABIs"] == ("cp314",)
+
+
+def test_the_flags_of_the_interpreter_ask_for_no_debug_information(store: Store, tmp_path: Path):
+    """The command runs, on an interpreter's file as CPython writes it."""
+    library = tmp_path / "cp314-cp314" / "lib" / "python3.14"
+    library.mkdir(parents=True)
+    flags = "-fno-strict-overflow -Wsign-compare -DNDEBUG -g -O3 -Wall"
+    data = library / "_sysconfigdata__linux_x86_64-linux-gnu.py"
+    data.write_text(f"build_time_vars = {{'CFLAGS': '{flags} -ggdb3', 'OPT': '-DNDEBUG -g -O3'}}\n")
+
+    recipe = make_recipe(store)
+    commands = cibuildwheel(recipe)["before-all"].split("; ")
+    (command,) = [command for command in commands if "_sysconfigdata" in command]
+    subprocess.run(["sh", "-c", command.replace("/opt/python", str(tmp_path))], check=True)
+
+    variables: dict[str, dict[str, str]] = {}
+    exec(data.read_text(), variables)
+    assert variables["build_time_vars"] == {
+        "CFLAGS": "-fno-strict-overflow -Wsign-compare -DNDEBUG -O3 -Wall -ggdb3",
+        "OPT": "-DNDEBUG -O3",
+    }
+    assert "debug information" in recipe.settings()

@@ -6,15 +6,16 @@ from typing import Any
 from jsonschema.validators import validator_for
 
 from builder.config.matrix import Matrix
-from builder.inside.stress import reports
+from builder.inside.stress.attribution import attribute
+from builder.inside.stress.reports import parse
 from builder.judge import interfaces
 from builder.judge.package import JudgedPackage, judge_package
 from builder.judge.package_evidence import PackageEvidence
 from builder.report.documents.verdicts_json import Document, make_document
 from builder.report.formats import sarif
 from builder.store.evidence import Evidence
-from tests.unit.inside.stress.test_reports import BUMP, CALL, FREE, MODULES, PEEK
-from tests.unit.inside.stress.test_reports import race as race_report
+from tests.unit.inside.stress.sanitizer_reports import BUMP, CALL, FREE, MODULES, PEEK
+from tests.unit.inside.stress.sanitizer_reports import race as race_report
 from tests.unit.judge.test_package import ABIS, BASES, SOURCE, audit, build, load
 from tests.unit.judge.threads.test_jobs import event, exercise, race
 from tests.unit.report.test_report import published_schema
@@ -24,8 +25,8 @@ def races(*texts: str) -> list[dict[str, Any]]:
     """Return the facts of races, attributed as in the container and sent as JSON."""
     facts: list[dict[str, Any]] = []
     for text in texts:
-        (report,) = reports.parse(text)
-        attribution = reports.attribute(report, MODULES)
+        (report,) = parse(text)
+        attribution = attribute(report, MODULES)
         facts.append(event(**attribution, report=report["text"]))
 
     return list(json.loads(json.dumps(facts)))
