@@ -281,8 +281,5 @@ Sha256Field = Annotated[Sha256, AfterValidator(parse_sha256)]
 FileNameField = Annotated[FileName, AfterValidator(parse_file_name)]
 """The name of a file as a field of a pydantic model."""
 
-WheelNameField = Annotated[FileName, AfterValidator(parse_wheel_name)]
-"""The file name of a wheel as a field of a pydantic model."""
-
 ProjectNameField = Annotated[ProjectName, AfterValidator(parse_project_name)]
 """The name of a project as a field of a pydantic model; what the model has is normalized."""

@@ -11,7 +11,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 _CHUNK_BYTES = 1 << 16
 """What is asked of a stream at a time; small beside any limit, so that at most so much arrives above it."""
@@ -132,32 +132,6 @@ def read_bounded(
         TooSlowError: the deadline has passed.
     """
     return b"".join(iter_bounded(stream, limit_bytes, what, deadline))
-
-
-def iter_lines(pieces: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
-    """Yield the lines in pieces of bytes, without their ends; of a longer line the first `limit_bytes` alone.
-
-    A line without an end takes no more memory than the limit and one piece.
-
-    Args:
-        pieces: what arrives, cut anywhere.
-        limit_bytes: most bytes of a line.
-    """
-    line = b""
-    has_begun = False
-    for piece in pieces:
-        *ended, rest = piece.split(b"\n")
-        for part in ended:
-            room = limit_bytes - len(line)
-            yield line + part[:room]
-            line = b""
-            has_begun = False
-
-        has_begun = has_begun or bool(rest)
-        line += rest[: limit_bytes - len(line)]
-
-    if has_begun:
-        yield line
 
 
 def parse_json(content: bytes | str, what: str) -> Any:  # noqa: ANN401 - JSON

@@ -130,7 +130,7 @@ class Amplifier:
 
     def start(self) -> None:
         """Begin to watch."""
-        watch_calls(self._note)
+        watch_calls(self._note, self._note_raised)
 
     def stop(self) -> None:
         """Watch no more."""
@@ -157,6 +157,12 @@ class Amplifier:
         finally:
             self._is_busy = False
 
+        return None
+
+    def _note_raised(self, code: types.CodeType, offset: int, _: object, __: object) -> object:
+        """Look at a call that raised; monitoring calls this for every such call of what is not Python code."""
+        if not self._is_busy:
+            self.parts.forget((id(code), offset))
         return None
 
     def _belongs_to_package(self, code: types.CodeType) -> bool:
@@ -190,7 +196,7 @@ class Amplifier:
         is_due = self.planner.is_due(call.name, others, spent)
         may_fork = (is_due or self.parts.is_wanted(call.name)) and self._may_fork(frame)
         if may_fork:
-            self.parts.note(call.name)
+            self.parts.note(call.name, (id(frame.f_code), frame.f_lasti))
         if is_due and may_fork:
             chosen = self.planner.choose(call.name, others)
             self.planner.note_trial(call.name, chosen)

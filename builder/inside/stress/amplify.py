@@ -40,6 +40,8 @@ _PYTEST_OPTIONS = (
     "-p",
     "no:cacheprovider",
     "-p",
+    "no:debugging",  # it imports pdb, and asyncio with it: under a sanitizer, a quarter of the time to start
+    "-p",
     "no:faulthandler",
     "-p",
     "no:run-parallel",

@@ -1,6 +1,7 @@
 """What is seen while native code runs, as events: which are told first, and which show that the package interfered."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -66,21 +67,29 @@ def rank_events(events: Iterable[Event], by_id: dict[str, Scenario]) -> list[Eve
         events: what was seen, with their `cause`.
         by_id: the scenarios by their ids.
     """
+    gravest_first = sorted(events, key=lambda event: _rank_event(event, by_id))
 
-    def rank(event: Event) -> tuple[int, bool, bool, int]:
-        gravity = _GRAVITY.get(event["what"], _RACES_GRAVITY)
-        is_grave = bool(event.get("freed")) or is_garbage(event)
-        shown_private, _ = (event.get("arms") or {}).get("private", (0, 0))
-        return gravity, not is_grave, not shown_private, count_calls(by_id[event["scenario"]])
-
-    told: dict[str, int] = {}  # how many of each cause so far
-    turns: list[tuple[int, int, Event]] = []
-    for place, event in enumerate(sorted(events, key=rank)):
+    earlier: Counter[str] = Counter()  # how many of each cause came before
+    turns: list[tuple[int, Event]] = []
+    for event in gravest_first:
         cause = name_cause(event)
-        turns.append((told.get(cause, 0), place, event))
-        told[cause] = told.get(cause, 0) + 1
+        turns.append((earlier[cause], event))
+        earlier[cause] += 1
 
-    return [event for _, _, event in sorted(turns, key=lambda turn: turn[:2])]
+    # Sorting is stable: in each turn the gravest stay first.
+    turns.sort(key=lambda turn: turn[0])
+    return [event for _, event in turns]
+
+
+def _rank_event(event: Event, by_id: dict[str, Scenario]) -> tuple[int, bool, bool, int]:
+    """Return what orders events by how grave they are: the lowest comes first."""
+    gravity = _GRAVITY.get(event["what"], _RACES_GRAVITY)
+    is_grave = bool(event.get("freed")) or is_garbage(event)
+    arms = event.get("arms") or {}
+    shown_private, _ = arms.get("private", (0, 0))
+    calls = count_calls(by_id[event["scenario"]])
+
+    return gravity, not is_grave, not shown_private, calls
 
 
 def name_cause(event: Event) -> str:

@@ -271,12 +271,16 @@ def drop_unsteady(wrong, rows, make, argument, crew):
 
 def describe_wrong(text, shown, result):
     """Say that a call gave something else than it gives alone, with the parts of both that differ."""
+    shortest = min(len(shown), len(result))
     same = 0
-    while same < min(len(shown), len(result)) and shown[same] == result[same]:
+    while same < shortest and shown[same] == result[same]:
         same += 1
+
     start = max(0, same - 40)  # enough before the difference to know where it is
+    end = start + 140
     dots = "..." if start else ""
-    got, alone = (f"{dots}{value[start : start + 140]}" for value in (shown, result))
+    got = dots + shown[start:end]
+    alone = dots + result[start:end]
 
     return f"{text[:100]} gave {got}, alone it gives {alone}"
 
@@ -285,7 +289,9 @@ def count_returned(rows, came_back, returned):
     """Note in how many threads each call returned, where that is more than in an earlier round."""
     counts: dict[str, int] = {}
     for number, places in enumerate(came_back):
-        for text in {rows[number % len(rows)][place][0] for place in places}:
+        row = rows[number % len(rows)]
+        texts = {row[place][0] for place in places}
+        for text in texts:
             counts[text] = counts.get(text, 0) + 1
     for text, count in counts.items():
         returned[text] = max(count, returned.get(text, 0))

@@ -344,11 +344,22 @@ def _read_unpacked_call(top: int, function: object) -> Arguments | None:
     return arguments, dict(keywords) if isinstance(keywords, dict) else {}
 
 
-def watch_calls(note: Callable[[types.CodeType, int, object, object], object]) -> None:
-    """Have every call of this process noted before it is made, until `stop_watching`."""
+Note = Callable[[types.CodeType, int, object, object], object]
+"""Takes a call: the code that makes it, the instruction in bytes, what is called, and its first argument."""
+
+
+def watch_calls(note: Note, note_raised: Note) -> None:
+    """Have every call of this process noted, until `stop_watching`.
+
+    Args:
+        note: is told of a call before it is made.
+        note_raised: is told of one that raised; where `note` gave DISABLE, of no more.
+    """
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined] # the farm's own interpreter may be older
     monitoring.use_tool_id(TOOL_ID, "wheelfarm")
     monitoring.register_callback(TOOL_ID, monitoring.events.CALL, note)
+    # That calls raise is told wherever calls are (PEP 669).
+    monitoring.register_callback(TOOL_ID, monitoring.events.C_RAISE, note_raised)
     monitoring.set_events(TOOL_ID, monitoring.events.CALL)
 
 

@@ -36,6 +36,12 @@ class Plugin:
         self._names = names
         self._has_profile = False
 
+    def pytest_addoption(self, parser: Any) -> None:  # noqa: ANN401 - pytest's
+        """Say that there is no debugger, in the place of pytest's own plugin for it, whom others ask: pytest's hook."""
+        parser.addoption("--pdb", dest="usepdb", action="store_true", default=False)
+        parser.addoption("--pdbcls", dest="usepdb_cls", default=None)
+        parser.addoption("--trace", dest="trace", action="store_true", default=False)
+
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Leave the tests that are to run, in their order: pytest's hook."""
         if self._names is None:

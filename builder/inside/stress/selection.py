@@ -15,6 +15,10 @@ Step = dict[str, Any]
 with examples, `file` is empty."""
 
 
+Site = tuple[int, int]
+"""An instruction that makes a call: the id of its code, and the place in it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """A test, or a document with examples, that called native code where it could be amplified.
@@ -24,7 +28,7 @@ class Part:
         name: its name in the file; of a document, the document's.
         seconds: how long it took.
         opening_s: how long its file took before the first test began.
-        callables: the native callables.
+        callables: the native callables, those that raised at every call left out.
     """
 
     file: str
@@ -170,7 +174,7 @@ class PartLog:
         self._opening_s: float | None = None
         self._name = ""
         self._began_s = 0.0
-        self._callables: dict[str, None] = {}  # stands for a set that keeps its order: no values
+        self._calls: dict[Site, str] = {}
         self._looks: Counter[str] = Counter()
 
     def open_file(self, file: str, now_s: float) -> None:
@@ -183,33 +187,41 @@ class PartLog:
         """Note that a part begins."""
         self._name = name
         self._began_s = now_s
-        self._callables.clear()
+        self._calls.clear()
         self._looks.clear()
         if self._opening_s is None:
             self._opening_s = now_s - self._file_began_s if self._file else 0.0
 
-    def note(self, name: str) -> None:
-        """Note that a native callable is called where a child could make the call."""
-        self._callables[name] = None
+    def note(self, name: str, site: Site) -> None:
+        """Note that a native callable is about to be called, where a child could make the call."""
+        self._calls[site] = name
+
+    def forget(self, site: Site) -> None:
+        """Note that a call raised: threads that make it are no trial of what it does."""
+        self._calls.pop(site, None)
 
     def is_wanted(self, name: str) -> bool:
         """Count a call, and return whether it is worth a look whether a child could make it: not each of many is."""
+        if not self._name:
+            return False
         self._looks[name] += 1
-        return name not in self._callables and self._looks[name] <= self._MOST_LOOKS
+        return self._looks[name] <= self._MOST_LOOKS and name not in self._calls.values()
 
     def end(self, now_s: float) -> dict[str, Any] | None:
         """Note that the part has ended; return a record of it, None where there are parts enough like it."""
-        is_news = any(self._told[name] < self._MOST_OF_ONE for name in self._callables)
-        if not is_news or not self._name:
+        callables = dict.fromkeys(self._calls.values())
+        name = self._name
+        self._name = ""  # until the next one begins, nothing is noted
+
+        is_news = any(self._told[name] < self._MOST_OF_ONE for name in callables)
+        if not is_news or not name:
             return None
 
-        self._told.update(self._callables.keys())
-        record = {
+        self._told.update(callables.keys())
+        return {
             "file": self._file,
-            "name": self._name,
+            "name": name,
             "seconds": round(now_s - self._began_s, 4),
             "opening_s": round(self._opening_s or 0.0, 4),
-            "callables": list(self._callables),
+            "callables": list(callables),
         }
-        self._name = ""
-        return record

@@ -1,4 +1,4 @@
-"""Unpack a distribution's own tests, and install what they need."""
+"""Unpack a distribution's own tests, and install what they import."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..supervise.accounts import take_account
 from ..supervise.folders import make_folder, open_folder
-from . import installing, unpacking
+from . import installing, kit, unpacking
 
 
 class Stage:
@@ -40,8 +40,11 @@ class Stage:
             self.tests = folder
         asked = request.get("kit")
         if asked is not None:
-            requirements = ["pytest", *asked["requirements"]]
             python, wheels, tools = request["python"], request["wheels"], str(self.tools)
+            chosen = kit.choose_requirements(
+                take_account(), folder, wheels, list(asked["requirements"])
+            )
+            requirements = ["pytest", *chosen]
             options = () if compiles else ("--no-compile",)
             if installing.install(python, requirements, wheels, tools, *options):
                 installing.install_each(python, requirements, wheels, tools, *options)

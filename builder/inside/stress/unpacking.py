@@ -49,18 +49,31 @@ def unpack_apart(account: Account, sdist: str, folder: Path, *tests: Path) -> in
     """
     for path in (folder, *tests):
         make_folder(path)
-    command = [sys.executable, "-P", "-m", f"{_PACKAGE}.unpacking", sdist, str(folder)]
+    exit_code, printed = run_apart(account, "unpacking", sdist, str(folder), *map(str, tests))
+    print(printed, end="", flush=True)
+
+    return exit_code
+
+
+def run_apart(account: Account, program: str, *arguments: str) -> tuple[int | None, str]:
+    """Run a program of this package that reads what others made, as another user.
+
+    Args:
+        account: who runs it, and owns what comes out.
+        program: the name of its module.
+        arguments: what it is given.
+
+    Returns:
+        Its exit code, None where its time was up, and what it printed.
+    """
     environment = choose_variables(("PATH", "LANG"), "/")
-    exit_code, printed = run_to_end(
-        [*command, *map(str, tests)],
+    return run_to_end(
+        [sys.executable, "-P", "-m", f"{_PACKAGE}.{program}", *arguments],
         account=account,
         seconds=_UNPACK_S,
         folder="/",
         environment={**environment, "PYTHONPATH": str(_PROGRAMS)},
     )
-    print(printed, end="", flush=True)
-
-    return exit_code
 
 
 def unpack_sealed(sdist: str | None) -> str | None:

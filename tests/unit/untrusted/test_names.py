@@ -188,11 +188,11 @@ def test_a_door_lets_through_or_refuses_and_nothing_else(text: object):
 def test_models_have_them_as_fields():
     class Record(BaseModel):
         sha256: names.Sha256Field
-        wheel: names.WheelNameField
+        file: names.FileNameField
         project: names.ProjectNameField
 
     wheel = "foo-1.0-py3-none-any.whl"
-    record = Record.model_validate({"sha256": HASH, "wheel": wheel, "project": "Foo"})
-    assert (record.sha256, record.wheel, record.project) == (HASH, wheel, "foo")
+    record = Record.model_validate({"sha256": HASH, "file": wheel, "project": "Foo"})
+    assert (record.sha256, record.file, record.project) == (HASH, wheel, "foo")
     with pytest.raises(ValidationError, match="expected a sha256"):
-        Record.model_validate({"sha256": "/etc/passwd", "wheel": wheel, "project": "foo"})
+        Record.model_validate({"sha256": "/etc/passwd", "file": wheel, "project": "foo"})

@@ -2,12 +2,8 @@
 
 import io
 import time
-import tracemalloc
-from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from builder.untrusted import reading
 from builder.untrusted.reading import Deadline, TooLargeError, TooSlowError
@@ -49,35 +45,6 @@ def test_a_deadline_counts_down():
     assert 99 < deadline.remaining_s <= 100
     deadline.check("it")
     assert Deadline(0).remaining_s == 0
-
-
-@given(
-    lines=st.lists(st.binary(max_size=8).filter(lambda line: b"\n" not in line)),
-    size=st.integers(1, 9),
-)
-def test_lines_are_the_same_wherever_they_are_cut(lines: list[bytes], size: int):
-    content = b"\n".join(lines)
-    pieces = [content[at : at + size] for at in range(0, len(content), size)]
-    expected = content.split(b"\n")
-    if expected[-1] == b"":
-        expected.pop()
-    assert list(reading.iter_lines(pieces, 100)) == expected
-
-
-def test_a_line_without_an_end_takes_no_memory():
-    def pieces() -> Iterator[bytes]:
-        for _ in range(256):
-            yield bytes(1 << 20)
-        yield b"\nnext"
-
-    tracemalloc.start()
-    try:
-        lines = list(reading.iter_lines(pieces(), 1000))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert lines == [bytes(1000), b"next"]
-    assert peak < 16 << 20
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"{", b"9" * 5000])

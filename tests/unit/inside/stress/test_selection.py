@@ -80,13 +80,34 @@ def test_a_log_tells_what_each_test_called_and_how_long_it_and_its_file_took():
     log.open_file("test_a.py", 1.0)
     log.begin("test_1", 3.0)
     assert log.is_wanted("feed")
-    log.note("feed")
+    log.note("feed", (1, 2))
     assert not log.is_wanted("feed")
     record = log.end(3.5)
     assert read_part(record) == part("test_1", 0.5, "feed", opening_s=2.0)
 
     log.begin("test_2", 4.0)
     assert log.end(5.0) is None  # it called nothing
+
+
+def test_a_call_that_raises_does_not_count_and_the_same_elsewhere_does():
+    log = PartLog()
+    log.begin("test_1", 0.0)
+    log.note("feed", (1, 2))
+    log.note("close", (1, 4))
+    log.forget((1, 2))
+    log.forget((1, 4))
+    assert log.is_wanted("feed")
+    log.note("feed", (1, 6))
+    assert (log.end(1.0) or {})["callables"] == ["feed"]
+
+
+def test_a_log_looks_at_no_call_outside_of_a_test():
+    log = PartLog()
+    assert not log.is_wanted("feed")
+    log.begin("test_1", 0.0)
+    assert log.is_wanted("feed")
+    log.end(1.0)
+    assert not log.is_wanted("feed")
 
 
 def test_a_log_looks_at_few_calls_of_one_callable_and_tells_of_few_tests_like_one_another():
@@ -97,7 +118,7 @@ def test_a_log_looks_at_few_calls_of_one_callable_and_tells_of_few_tests_like_on
     told = 0
     for number in range(100):
         log.begin(f"test_{number}", 0.0)
-        log.note("feed")
+        log.note("feed", (1, 2))
         told += log.end(1.0) is not None
     assert 1 < told < 20
 
