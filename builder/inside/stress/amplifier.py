@@ -23,7 +23,7 @@ from .live_calls import CallReader, LiveCall, stop_watching, watch_calls
 from .live_trial import Partner, Trial
 from .planner import Planner
 from .recording import Recorder
-from .selection import PartLog, Site
+from .selection import PartLog
 
 # Bound before a package is imported, which may replace them in their modules.
 _get_pid, _fork, _wait, _kill, _end, _write, _now = (
@@ -149,7 +149,7 @@ class Amplifier:
             call = self._reader.read(frame, code, offset, function, first)
             if call is None:
                 return None if self._belongs_to_package(code) else self._disable
-            self._consider(call, frame, (id(code), offset))
+            self._consider(call, frame)
         except (
             Exception
         ):  # what a package's object does when it is looked at must not become the test's fault
@@ -178,14 +178,8 @@ class Amplifier:
 
         return self._is_own[code]
 
-    def _consider(self, call: LiveCall, frame: types.FrameType, site: Site) -> None:
-        """Keep a call, and try it if it is worth that and possible.
-
-        Args:
-            call: the call.
-            frame: the frame that makes it.
-            site: its instruction.
-        """
+    def _consider(self, call: LiveCall, frame: types.FrameType) -> None:
+        """Keep a call, and try it if it is worth that and possible."""
         if _get_pid() != self._pid:  # a test has forked: what it does there is its own affair
             return
         by_package = self._is_by_package(call, frame)
@@ -202,7 +196,7 @@ class Amplifier:
         is_due = self.planner.is_due(call.name, others, spent)
         may_fork = (is_due or self.parts.is_wanted(call.name)) and self._may_fork(frame)
         if may_fork:
-            self.parts.note(call.name, site)
+            self.parts.note(call.name, (id(frame.f_code), frame.f_lasti))
         if is_due and may_fork:
             chosen = self.planner.choose(call.name, others)
             self.planner.note_trial(call.name, chosen)

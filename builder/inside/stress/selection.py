@@ -202,23 +202,26 @@ class PartLog:
 
     def is_wanted(self, name: str) -> bool:
         """Count a call, and return whether it is worth a look whether a child could make it: not each of many is."""
+        if not self._name:
+            return False
         self._looks[name] += 1
         return self._looks[name] <= self._MOST_LOOKS and name not in self._calls.values()
 
     def end(self, now_s: float) -> dict[str, Any] | None:
         """Note that the part has ended; return a record of it, None where there are parts enough like it."""
         callables = dict.fromkeys(self._calls.values())
+        name = self._name
+        self._name = ""  # until the next one begins, nothing is noted
+
         is_news = any(self._told[name] < self._MOST_OF_ONE for name in callables)
-        if not is_news or not self._name:
+        if not is_news or not name:
             return None
 
         self._told.update(callables.keys())
-        record = {
+        return {
             "file": self._file,
-            "name": self._name,
+            "name": name,
             "seconds": round(now_s - self._began_s, 4),
             "opening_s": round(self._opening_s or 0.0, 4),
             "callables": list(callables),
         }
-        self._name = ""
-        return record

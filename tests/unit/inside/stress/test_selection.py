@@ -101,6 +101,15 @@ def test_a_call_that_raises_does_not_count_and_the_same_elsewhere_does():
     assert (log.end(1.0) or {})["callables"] == ["feed"]
 
 
+def test_a_log_looks_at_no_call_outside_of_a_test():
+    log = PartLog()
+    assert not log.is_wanted("feed")
+    log.begin("test_1", 0.0)
+    assert log.is_wanted("feed")
+    log.end(1.0)
+    assert not log.is_wanted("feed")
+
+
 def test_a_log_looks_at_few_calls_of_one_callable_and_tells_of_few_tests_like_one_another():
     log = PartLog()
     log.begin("test_1", 0.0)
