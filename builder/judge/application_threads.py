@@ -93,7 +93,8 @@ def _describe(command: AmplifiedCommand, event: AmplifiedEvent, *, others: int) 
     """
     shown, times = event.shared
     _, times_alone = event.alone
-    further = f", and at {others} further places" if others else ""
+    places = "place" if others == 1 else "places"
+    further = f", and at {others} further {places}" if others else ""
     counts = f"seen in {shown} of {times} trials, and in none of {times_alone} with one thread"
 
     return (
@@ -161,7 +162,7 @@ def _describe_reach(commands: Sequence[AmplifiedCommand]) -> str:
     trials = sum(command.trials for command in commands)
     callables = sum(command.callables for command in commands)
     if not callables:
-        return "its smoke commands were not seen to call native code of a package"
+        return "its smoke commands were not seen to call the native API of a package"
 
     tried = [command for command in commands if command.trials]
     where = f"{len(tried)} of {len(commands)} smoke commands"

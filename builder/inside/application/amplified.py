@@ -172,15 +172,24 @@ def _amplify(
         "seconds": round(time.monotonic() - began, 2),
         **summarize(told),
     }
-    facts["unexamined"] = _explain(facts)
+    facts["unexamined"] = _explain(facts, silent=sum(not records.is_closed for records in told))
     print("watched:", json.dumps(facts), flush=True)
     return facts
 
 
-def _explain(facts: dict[str, Any]) -> str:
-    """Return why little or nothing of a command could be examined; empty where nothing speaks against it."""
+def _explain(facts: dict[str, Any], *, silent: int) -> str:
+    """Return why little or nothing of a command could be examined; empty where nothing speaks against it.
+
+    Args:
+        facts: of the command.
+        silent: how many of its processes did not say that they came to their end.
+    """
     if facts["exit_code"] is None:
         return "it did not end in time when it was watched"
     if facts["exit_code"] != 0:
         return f"it ended with exit code {facts['exit_code']} when it was watched"
-    return "" if facts["processes"] else _UNWATCHED
+    if not facts["processes"]:
+        return _UNWATCHED
+    if silent:
+        return f"{silent} of {facts['processes']} processes ended before they had told all of their native calls"
+    return ""

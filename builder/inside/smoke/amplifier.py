@@ -18,9 +18,15 @@ from .surface import GrowingSurface
 
 _now = time.monotonic
 
-_MOST_PATIENT = (
-    4  # times the usual time, for what is busy: several slow calls on few CPUs are no hang
-)
+_PATIENCE_ALONE = 2
+"""How many times the usual time a child gets that was busy when it was killed: its calls may be slow."""
+
+_PATIENCE = 5
+"""The same for several threads, which may have to share one CPU."""
+
+_OF_NEW_OBJECTS = frozenset({"__init__", "__new__", "__setstate__", "__init_subclass__"})
+"""Methods of an object that nobody else has yet, or of a class: no application shares it at that time."""
+
 _STANDARD_ERROR = 2
 _LONGEST_CALL = 300  # characters
 
@@ -97,8 +103,9 @@ class CommandAmplifier(Amplifier):
         self._places = places
         self._until = until
         self._frame: types.FrameType | None = None
+        self._native_count = 0
         self._homes: set[str] = set()
-        self._kinds: dict[types.CodeType, bool] = {}
+        self._kinds: dict[str, bool] = {}
 
     def _belongs_to_package(self, code: types.CodeType) -> bool:
         """Return whether code is the application's own: what it calls may be another thing each time.
@@ -108,12 +115,12 @@ class CommandAmplifier(Amplifier):
         if self._surface.homes != self._homes:
             self._homes = set(self._surface.homes)
             self._kinds.clear()
-        if code not in self._kinds:
-            file = code.co_filename
+        file = code.co_filename
+        if file not in self._kinds:
             is_library = file.startswith(self._places.libraries)
-            self._kinds[code] = not is_library or self._find_home(file) in self._homes
+            self._kinds[file] = not is_library or self._find_home(file) in self._homes
 
-        return self._kinds[code]
+        return self._kinds[file]
 
     def _find_home(self, file: str) -> str:
         """Return the distribution that a file is of; empty for none."""
@@ -129,11 +136,24 @@ class CommandAmplifier(Amplifier):
 
     def _consider(self, call: LiveCall, frame: types.FrameType) -> None:
         """Keep a call, and try it if it is worth that and possible."""
+        if call.name.rpartition(".")[2] in _OF_NEW_OBJECTS:
+            return
+        if len(self._surface.natives) != self._native_count:
+            self._native_count = len(self._surface.natives)
+            self._allow_pools()
         self._frame = frame
         try:
             super()._consider(call, frame)
         finally:
             self._frame = None
+
+    def _allow_pools(self) -> None:
+        """Take threads that Python does not know for those of a library's pool, which an import has started.
+
+        Such a library begins anew in a child, as BLAS does, or waits there in one thread as well.
+        """
+        if len(sys._current_frames()) == 1:  # noqa: SLF001 - the only way to know of all of Python's threads
+            self._tasks = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - names alone
 
     def _may_fork(self, frame: types.FrameType) -> bool:
         """Return whether a child would have all it needs, and this process would not notice."""
@@ -174,10 +194,19 @@ class CommandAmplifier(Amplifier):
         if first.status != "hang" or first.is_idle:
             return super()._repeat(trial, first)
 
+        if self._run_for(trial, _PATIENCE_ALONE, alone=True) == "hang":
+            self.planner.ban(trial.own_name)
+            return {"shared": [1, 1], "alone": [1, 1]}
+
+        shown = self._run_for(trial, _PATIENCE, alone=False) == "hang"
+        return {"shared": [1 + shown, 2], "alone": [0, 1]}
+
+    def _run_for(self, trial: Trial, patience: int, *, alone: bool) -> str:
+        """Run a trial in a child that gets some times the usual time; return how it ended."""
         usual_s = self._settings.child_s
-        self._settings.child_s = _MOST_PATIENT * usual_s
+        self._settings.child_s = patience * usual_s
         try:
-            return super()._repeat(trial, first)
+            return self._run(trial, alone=alone, is_marked=False).status
         finally:
             self._settings.child_s = usual_s
 

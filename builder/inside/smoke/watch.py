@@ -12,6 +12,7 @@ was called) and `skipped` (how often a call was not tried, by the reason), the l
 
 import atexit
 import builtins
+import contextlib
 import json
 import os
 import stat
@@ -75,9 +76,11 @@ class Watch:
         self._amplifier.start()
 
     def _end(self) -> None:
-        self._amplifier.stop()
-        self._say_summary()
-        self._witness.close()
+        # The application may have closed the pipe: that is no fault of which it should hear.
+        with contextlib.suppress(OSError):
+            self._amplifier.stop()
+            self._say_summary()
+            self._witness.close()
 
     def _say_trial(self, record: Record) -> None:
         self._records += 1

@@ -113,7 +113,7 @@ def test_the_way_through_a_package_is_named_and_places_are_counted():
     ]
     (harm,) = find_harm(told)
     assert "(at shop/main.py:12 in brew, by way of pantry/cups.py:7 in Shelf.fill, and" in harm.what
-    assert "and at 1 further places)" in harm.what
+    assert "and at 1 further place)" in harm.what
 
 
 def test_text_after_c_is_no_file():
@@ -137,5 +137,5 @@ def test_what_was_tried_and_what_not_is_said_plainly():
 def test_nothing_is_said_of_what_was_not_to_be_tried_and_little_of_what_has_no_native_calls():
     assert describe_trials([]) == ""
     assert describe_trials([command(trials=0, callables=0)]) == (
-        "its smoke commands were not seen to call native code of a package"
+        "its smoke commands were not seen to call the native API of a package"
     )
