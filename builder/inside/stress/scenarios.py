@@ -45,6 +45,8 @@ _MOST_TURNS = 12
 
 _FIRST_ORDERS = 3  # in which everything is used for the first time
 _FUNCTIONS_TOGETHER = 8  # in one process, before other kinds have their turn
+_MOST_IN_TOUR = 32  # calls on one object: what each of them adds to it makes the next one slower
+_MOST_ALIKE = 2  # calls of one callable in a tour
 _TOURS_TOGETHER = 4  # types in one process: what ends it leaves the others of it for the next
 _SERIES_SUBJECTS = 80  # new subjects, one after another
 
@@ -130,19 +132,39 @@ def _plan_tours(
         subjects: the objects that it found.
         chance: for the order of the calls.
     """
-    calls = flatten(_list_by_function(functions))
-    for start in range(0, len(calls), _MOST_CALLS):
-        part = calls[start : start + _MOST_CALLS]
+    calls = _take_few_of_each(flatten(_list_by_function(functions)))
+    for part in _part(calls, _MOST_IN_TOUR):
         scenario = make_scenario("tour", "tour-functions", [part], sharing="fresh")
         yield {**scenario, "iterations": max(scenario["iterations"], len(part))}
 
     toured: set[str] = set()
     for subject in _rank_subjects(subjects):
-        if subject["type"] in toured or not subject["operations"]:
+        if subject["type"] in toured:
             continue
         process = f"tour-{len(toured) // _TOURS_TOGETHER}"
         toured.add(subject["type"])
-        yield {**_plan_mixed(subject, process, chance), "kind": "tour"}
+        for part in _part(_take_few_of_each(subject["operations"]), _MOST_IN_TOUR):
+            one = {**subject, "operations": part}
+            yield {**_plan_mixed(one, process, chance), "kind": "tour"}
+
+
+def _part(operations: Sequence[Operation], most: int) -> Iterator[list[Operation]]:
+    """Give operations in lists of some length."""
+    for start in range(0, len(operations), most):
+        yield list(operations[start : start + most])
+
+
+def _take_few_of_each(operations: Sequence[Operation]) -> list[Operation]:
+    """Return operations without those that reach the same native callables as enough of those before them."""
+    counts: dict[tuple[str, ...], int] = {}
+    taken: list[Operation] = []
+    for operation in operations:
+        native_names = tuple(operation["native"]) or (operation["text"],)
+        counts[native_names] = counts.get(native_names, 0) + 1
+        if counts[native_names] <= _MOST_ALIKE:
+            taken.append(operation)
+
+    return taken
 
 
 # --- first use ----------------------------------------------------------------
@@ -289,6 +311,7 @@ def _plan_subjects(
         series = list(_plan_series(subject, process))
         yield from pairs[:_HEAD_PAIRS]
         yield _plan_private(subject, process)
+        yield _plan_mixed(subject, process, chance)
         yield from series[:1]
         yield _plan_life(subject, process)
         yield from _plan_iteration(subject, process)

@@ -346,14 +346,29 @@ def test_everything_is_called_on_one_object_of_each_type_before_all_else():
     plan = planned()
     tours = [one for one in plan if one["process"].startswith("tour-")]
     assert plan[: len(tours)] == tours
-    functions, *tours = tours
-    called = {text for one in of("function", plan) for text in texts(one)}
-    assert called == set(texts(functions))
-    assert {one["make"] for one in tours} == {BOX, "parcel.Lid()", f"parcel.Pair({BOX})"}
+    assert {one["make"] for one in tours} == {None, BOX, "parcel.Lid()", f"parcel.Pair({BOX})"}
+    for make in {one["make"] for one in tours}:
+        wanted = "function" if make is None else "pair"
+        called = [set(one["natives"]) for one in of(wanted, plan) if one["make"] == make]
+        toured = [set(one["natives"]) for one in tours if one["make"] == make]
+        assert set().union(*called) <= set().union(*toured)
     for tour in tours:
-        pairs = [one for one in of("pair", plan) if one["make"] == tour["make"]]
-        assert {text for one in pairs for text in texts(one)} <= set(texts(tour))
-        assert tour["iterations"] >= max(len(row) for row in tour["rows"])
+        longest = max(len(row) for row in tour["rows"])
+        assert longest <= scenarios._MOST_IN_TOUR
+        assert tour["iterations"] >= longest
+
+
+def test_a_tour_has_a_few_calls_of_each_callable_and_new_objects_again_and_again():
+    def with_many(learnt: dict[str, Any]) -> None:
+        alike = [operation(f"parcel.set({number})", "set") for number in range(9)]
+        others = [operation(f"parcel.f{number}()", f"f{number}") for number in range(70)]
+        learnt["functions"] = [{"name": "set", "operations": [*alike, *others]}]
+
+    tours = [one for one in of("tour", planned(changed=with_many)) if one["make"] is None]
+    calls = [text for one in tours for text in texts(one)]
+    assert len(tours) == 3
+    assert [text for text in calls if "set" in text] == ["parcel.set(0)", "parcel.set(1)"]
+    assert len(set(calls)) == 72
 
 
 def test_nothing_learnt_is_nothing_planned():
