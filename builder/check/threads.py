@@ -337,7 +337,7 @@ def _add_trial(
     findings: list[Finding] = list(checked.findings)
     shown = [
         *judge_race(race_facts, race.log, exercise_facts.harms),
-        *judge_exercise(exercise_facts, exercise.log),
+        *judge_exercise(exercise_facts, exercise.log, race_facts.unshared),
     ]
     for finding in deduplicate(shown):
         findings.append(replace(finding, bases=(base,)))

@@ -68,6 +68,9 @@ class RaceResult(Facts):
     under_threads: Many[str] = ()
     """Native callables that returned in several threads, on one object or without any."""
 
+    unshared: Many[str] = ()
+    """Native callables that returned in several threads while these shared nothing."""
+
     natives: Many[str] = ()
     """File names of its extension modules."""
 

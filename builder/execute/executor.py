@@ -159,8 +159,8 @@ class _Run:
         self._queue = self._make_queue(resources)
 
         self._events: Queue[Callable[[], None]] = Queue()
-        # Every share of a job is of at least one CPU, so there are never more threads than CPUs.
-        self._pool = ThreadPoolExecutor(math.ceil(resources.cpus), thread_name_prefix="job")
+        most_jobs = math.ceil(resources.cpus / schedule.LEAST_CPUS)
+        self._pool = ThreadPoolExecutor(most_jobs, thread_name_prefix="job")
 
     def run(self) -> Mapping[JobId, Evidence]:
         """Run the plan to its end, and return the evidence of every job.

@@ -15,7 +15,7 @@ from builder.verdicts.levels import Consequence, Level, Need
 from builder.verdicts.wording import join_names, name_callable, name_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from builder.evidence.scenarios import Scenario
 
@@ -144,6 +144,8 @@ def assess_fault(
     *,
     came_again: tuple[int, int] | None,
     changing: Sequence[str] = (),
+    functions: Sequence[str] = (),
+    unshared: Collection[str] = (),
 ) -> ThreadFault:
     """Return what is known of a fault.
 
@@ -153,11 +155,19 @@ def assess_fault(
         consequence: what it does.
         came_again: how often a program of its own showed it, of how many times; None where there was none.
         changing: dotted names of the functions that change what others use, where these are told apart.
+        functions: dotted names of the functions behind it; empty where they are not known.
+        unshared: native callables that returned in several threads while these shared nothing.
     """
     variants = variants or Variants()
+    blamed = functions or (() if scenario is None else scenario.natives)
+    was_tried_apart = bool(blamed) and set(blamed) <= set(unshared)
+    needs = _find_need(scenario, variants, came_again=was_shown(came_again))
+    if needs is Need.UNKNOWN and was_tried_apart and scenario is not None:
+        # It was seen where threads share something, and the same calls showed nothing where they share nothing.
+        needs = _name_shared(scenario) or Need.UNKNOWN
 
     return ThreadFault(
-        needs=_find_need(scenario, variants, came_again=was_shown(came_again)),
+        needs=needs,
         consequence=consequence,
         names=() if scenario is None else name_callables(scenario),
         defies_lock=was_shown(variants.locked),
@@ -240,12 +250,7 @@ def _find_need(scenario: Scenario | None, variants: Variants, *, came_again: boo
 
     # That it does not show with nothing shared means something only where it is sure to show otherwise.
     is_settled = variants.private is not None and (came_again or was_shown(variants.shared))
-    if not is_settled:
-        return Need.UNKNOWN
-    if scenario.make is not None:
-        return Need.OBJECT
-    # There, each call makes its object of the argument.
-    return Need.COMPONENT if scenario.kind == "component" else Need.ARGUMENT
+    return (_name_shared(scenario) if is_settled else None) or Need.UNKNOWN
 
 
 def _need_by_scenario(scenario: Scenario) -> Need | None:
@@ -262,6 +267,16 @@ def _need_by_scenario(scenario: Scenario) -> Need | None:
     if scenario.sharing == "argument":
         return Need.ARGUMENT
     return None
+
+
+def _name_shared(scenario: Scenario) -> Need | None:
+    """Return what threads share in a scenario; None where that is nothing."""
+    if not shares_anything(scenario):
+        return None
+    if scenario.make is not None:
+        return Need.OBJECT
+    # There, each call makes its object of the argument.
+    return Need.COMPONENT if scenario.kind == "component" else Need.ARGUMENT
 
 
 def shares_anything(scenario: Scenario) -> bool:

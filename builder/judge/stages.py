@@ -422,7 +422,8 @@ def judge_threads(evidence: PackageEvidence, facts: PackageFacts) -> Iterator[Fi
 
     exercise = evidence.exercise
     if exercise is not None and facts.exercise is not None:
-        yield from _add_base(judge_exercise(facts.exercise, exercise.log), exercise)
+        unshared = () if facts.race is None else facts.race.unshared
+        yield from _add_base(judge_exercise(facts.exercise, exercise.log, unshared), exercise)
     elif exercise is not None:
         yield from _undetermined_threads(exercise, facts)
 

@@ -56,7 +56,8 @@ DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     JobKind.LOAD: _default_cost(5.0, 512),
     JobKind.REMEDY: _default_cost(0.1, 64),
     JobKind.RACE: _default_cost(40.0, 1536),
-    JobKind.EXERCISE: _default_cost(20.0, 1024),
+    # Of msgpack it took 21 s of CPU in 29 s: threads that hang are waited for.
+    JobKind.EXERCISE: _default_cost(20.0, 1024, 0.75),
     # A job beside it would take a part of what it measures.
     JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),
     JobKind.APPLICATION: _default_cost(60.0, 1024),
@@ -75,6 +76,14 @@ GROWING_KINDS = frozenset({JobKind.BUILD})
 
 MOST_CPUS = 16.0
 """How many CPUs such a job gets at most: linking, configuring and the largest source take as long with more."""
+
+FILLING_KINDS = frozenset({JobKind.AUDIT, JobKind.LOAD})
+"""Kinds of jobs that take a few seconds, and longer with less than a CPU: one of them at a time fills a part of a CPU
+that is free and enough for no other job."""
+
+LEAST_CPUS = 0.5
+"""How much of a CPU has to be free for it, and so the smallest share of any job. Shares are made of quarters, which sum
+up exactly."""
 
 LAST_KINDS = frozenset({JobKind.SPEED})
 """Kinds of jobs that start only when there is nothing else to run."""
@@ -183,15 +192,24 @@ class Queue:
         self._free_cpus = resources.cpus
         self._free_memory_bytes = resources.memory_bytes
         self._ready: list[tuple[float, JobId]] = []
+        # Those of `_ready` that can fill a part of a CPU. One that has started stays in the other of the two heaps,
+        # and is passed over there.
+        self._filling: list[tuple[float, JobId]] = []
+        self._waiting: set[JobId] = set()
+        self._filler: JobId | None = None
         self._overtaken: Counter[JobId] = Counter()
         self._running: dict[JobId, Resources] = {}
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self._waiting)
 
     def add(self, job: JobId) -> None:
         """Add a job whose inputs exist."""
-        heapq.heappush(self._ready, (-self._priority[job], job))
+        entry = (-self._priority[job], job)
+        heapq.heappush(self._ready, entry)
+        if job.kind in FILLING_KINDS:
+            heapq.heappush(self._filling, entry)
+        self._waiting.add(job)
 
     def start(self) -> JobId | None:
         """Choose the job to start next, take it out of the queue, reserve its CPUs and memory, and return it.
@@ -200,36 +218,61 @@ class Queue:
         The caller runs the job and reports its end with `end`, which frees the CPUs and memory.
 
         The choice is the job with the highest priority that fits. It overtakes those that do not fit, but none of them
-        more than `PATIENCE` times.
+        more than `PATIENCE` times. Where none fits, a job that fills what is left of a CPU may start (FILLING_KINDS).
+        It delays no other: for what it takes there is no use until another job ends.
         """
         # Search: take jobs off the heap, the one with the highest priority first, until one fits.
         too_large: list[tuple[float, JobId]] = []
         started = None
+        is_blocked = False
         # Without a free CPU nothing fits, and after `PATIENCE` jobs that do not fit the search is given up.
         while self._ready and self._free_cpus > 0 and len(too_large) < PATIENCE:
             entry = heapq.heappop(self._ready)
             _, job = entry
+            if job not in self._waiting:
+                continue
             if self._fits(job):
                 started = job
                 break
             too_large.append(entry)
-            if self._blocks_others(job):
+            is_blocked = self._blocks_others(job)
+            if is_blocked:
                 break
 
         # Jobs that do not fit stay in the queue.
         for entry in too_large:
             heapq.heappush(self._ready, entry)
         if started is None:
+            return None if is_blocked else self._start_filler()
+
+        self._overtaken.update(job for _, job in too_large)
+        self._occupy(started, self._grow(started, self._share_of(started)))
+        return started
+
+    def _start_filler(self) -> JobId | None:
+        """Start a job with the part of a CPU that is free, and return it; None where there is none, or too little."""
+        if self._filler is not None or self._free_cpus < LEAST_CPUS:
+            return None
+        while self._filling and self._filling[0][1] not in self._waiting:
+            heapq.heappop(self._filling)
+        if not self._filling:
             return None
 
-        # Record that the job starts: whom it overtakes, and what it occupies.
-        self._overtaken.update(job for _, job in too_large)
-        share = self._grow(started, self._share_of(started))
-        self._running[started] = share
+        _, job = self._filling[0]
+        share = self._share_of(job)
+        if share.memory_bytes > self._free_memory_bytes:
+            return None
+
+        self._filler = job
+        self._occupy(job, replace(share, cpus=min(share.cpus, self._free_cpus)))
+        return job
+
+    def _occupy(self, job: JobId, share: Resources) -> None:
+        """Record that a job starts, and what it occupies."""
+        self._waiting.remove(job)
+        self._running[job] = share
         self._free_cpus -= share.cpus
         self._free_memory_bytes -= share.memory_bytes
-
-        return started
 
     def share_of_running(self, job: JobId) -> Resources:
         """Return the CPUs and memory that a job has which was started and has not ended."""
@@ -240,7 +283,8 @@ class Queue:
 
         Every job that is ready to start keeps one, and one stays free for what becomes ready meanwhile.
         """
-        idle_cpus = self._free_cpus - share.cpus - len(self._ready) - 1
+        others = len(self._waiting) - 1
+        idle_cpus = self._free_cpus - share.cpus - others - 1
         if job.kind not in GROWING_KINDS or idle_cpus <= 0:
             return share
 
@@ -249,6 +293,8 @@ class Queue:
     def end(self, job: JobId) -> None:
         """Free the share of a job that has ended."""
         share = self._running.pop(job)
+        if job == self._filler:
+            self._filler = None
         self._free_cpus += share.cpus
         self._free_memory_bytes += share.memory_bytes
 

@@ -47,8 +47,8 @@ def describe_coverage(
 
     Returns:
         `scenarios` (how many were planned), `played` (how many came to their end), `late` (how many were not begun),
-        `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on) and `under_threads` (names of native
-        callables, sorted).
+        `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on), `under_threads` (names of native
+        callables, sorted) and `unshared` (the same of those that returned while threads shared nothing).
     """
     ended = set(played.ended)
     kinds: dict[str, list[int]] = {}
@@ -58,6 +58,7 @@ def describe_coverage(
         counts[1] += scenario["id"] in ended
 
     natives = reached.find_reached(plan, played.returned, surface)
+    unshared = reached.find_unshared(plan, played.returned, surface)
     return {
         "scenarios": len(plan),
         "played": len(ended),
@@ -65,6 +66,7 @@ def describe_coverage(
         "kinds": kinds,
         "gil": played.gil,
         "under_threads": sorted(natives | amplified.returned),
+        "unshared": sorted(unshared),
     }
 
 

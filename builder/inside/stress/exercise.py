@@ -38,7 +38,6 @@ from .events import (
     deduplicate,
     is_garbage,
     list_interference,
-    name_cause,
     name_shared_type,
     print_events,
     rank_events,
@@ -46,6 +45,7 @@ from .events import (
 from .interpreter import Interpreter
 from .phases import Phases
 from .player import Player, PlayResult
+from .proofs import prove_each
 from .reproducer import Predicate, Prover
 from .scenarios import Scenario
 from .stage import open_stage
@@ -227,10 +227,7 @@ def exercise_plan(
 def prove_harms(
     seen: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: Effort
 ) -> list[Event]:
-    """Show harm again that was seen; return all of it, each with its scenario (`calls`).
-
-    Each cause is shown once, and the first events besides; the rest, and what no program can make, is listed as it was
-    seen.
+    """Show harm again that was seen, as `prove_each` does.
 
     Args:
         seen: the events, the gravest first.
@@ -238,21 +235,12 @@ def prove_harms(
         prover: runs programs.
         effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
     """
-    harms: list[Event] = []
-    proved_causes: set[str] = set()
-    for number, event in enumerate(seen):
-        scenario = by_id[event["scenario"]]
-        harm = {**event, "steered": False, "calls": scenario}
-        is_live = scenario["kind"] == "live"
-        cause = name_cause(event)
-        is_wanted = number < effort["proofs"] or cause not in proved_causes
-        if is_wanted and not prover.is_late() and not is_live:
-            harm |= show_again(event, scenario, prover, effort["times"])
-            if harm.get("shown"):
-                proved_causes.add(cause)
-        harms.append(harm)
 
-    return harms
+    def prove(event: Event, scenario: Scenario) -> dict[str, Any]:
+        return show_again(event, scenario, prover, effort["times"])
+
+    unsteered = [{**event, "steered": False} for event in seen]
+    return prove_each(unsteered, by_id, prover, effort["proofs"], prove)
 
 
 def play_until_harm(

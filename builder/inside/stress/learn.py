@@ -400,7 +400,7 @@ class Learner:
         return {
             "prelude": [*self._companions, *sorted(self.surface.modules)],
             "failed": self.surface.failed,
-            "callables": sorted(self.surface.callables),
+            "callables": sorted(self.surface.list_offered() | self._tester.reached),
             "reached": sorted(self._tester.reached),
             "stateless": sorted(self.surface.stateless),
             "subjects": subjects,

@@ -41,6 +41,9 @@ they go by here and what a call of them is for: tp_dealloc, tp_traverse, tp_clea
 _FUNCTION_KINDS = frozenset(
     {"builtin_function_or_method", "cython_function_or_method", "fused_cython_function"}
 )
+_RUNTIME_MODULES = ("_cython_", "pybind11_")
+"""How the modules of types begin that a code generator brings along: what they do is done for the package's own."""
+
 _METHOD_KINDS = frozenset({"method_descriptor", "classmethod_descriptor"})
 
 _MOST_FUNCTIONS = 20_000  # of all files; lxml has some 3,000
@@ -138,6 +141,8 @@ def _iter_callables(surface: Surface, mappings: list[_Mapping]) -> Iterator[_Cal
     for kind in _list_types():
         # What Python code defines has no native function of its own, and asking it may run code.
         if "__firstlineno__" in type.__dict__["__dict__"].__get__(kind):
+            continue
+        if str(kind.__module__).startswith(_RUNTIME_MODULES):
             continue
         own_name = f"{kind.__module__}.{kind.__qualname__}"
         type_name = surface.types.get(id(kind), own_name)

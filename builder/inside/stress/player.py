@@ -23,6 +23,8 @@ _GROUP_LEAST_S = 1.5  # for a group of scenarios, though its share of the time i
 _LONGEST_LEAST_S = 0.5  # for one scenario, though its share of the time is less
 _LONGEST_SHARE = 1 / 24
 """Of all the time, for one scenario whose calls come to an end: slow ones may not take the time of all others."""
+_TOUR_SHARE = 1 / 8
+"""The same for one that calls all that there is."""
 _MOST_DEATHS = 3  # processes of a group that may end early before the rest of the group is left out
 _KEPT_SENTENCES = 3  # about wrong results of one scenario
 
@@ -82,6 +84,7 @@ class Player:
         self._rounds = rounds
         self._deadline = CLOCK.now() + seconds
         self._longest_s = max(_LONGEST_LEAST_S, _LONGEST_SHARE * seconds)
+        self._tour_s = max(_LONGEST_LEAST_S, _TOUR_SHARE * seconds)
         self._result = PlayResult()
         self._judge = ReportJudge(modules, names, interpreter.unwatched)
         self._memory_kills = count_memory_kills()
@@ -138,6 +141,7 @@ class Player:
         self._rounds = rounds
         self._deadline = CLOCK.now() + seconds
         self._longest_s = max(_LONGEST_LEAST_S, 2 * seconds / max(1, len(scenarios)))
+        self._tour_s = self._longest_s
         self._result = PlayResult()
         return self.play(scenarios)
 
@@ -193,12 +197,13 @@ class Player:
             The index of the last scenario that was begun, or the group's length if nothing more of it can be run; and
             whether the process ended before all were done.
         """
+        longest_s = self._tour_s if group[first]["kind"] == "tour" else self._longest_s
         request = {
             "scenarios": self._adapt_scenarios(group),
             "first": first,
             "rounds": self._rounds,
             "seconds": CLOCK.stretch(seconds),
-            "longest": CLOCK.stretch(min(self._interpreter.longest_s, self._longest_s)),
+            "longest": CLOCK.stretch(min(self._interpreter.longest_s, longest_s)),
             "marks": self._interpreter.race,
         }
         pid = self._server.begin(request)

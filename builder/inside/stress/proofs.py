@@ -1,10 +1,10 @@
 """Show races, crashes and hangs again that were seen under the sanitizer, each by a program of few calls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import arms
-from .events import Event
+from .events import Event, name_cause
 from .reproducer import Predicate, Prover
 from .scenarios import Scenario
 
@@ -13,38 +13,61 @@ _GIL_TIMES = 1  # runs with the GIL on, which orders all but what is done withou
 _LONGEST_OUTPUT = 3000
 """Characters of a program's output that are kept: its end, which has the stack."""
 
+Prove = Callable[[Event, Scenario], dict[str, Any]]
+"""Tries to show an event again that was seen in a scenario; returns what came of it, with `shown` and `ran`."""
 
-def prove_events(
-    events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: dict[str, Any]
+
+def prove_each(
+    events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, proofs: int, prove: Prove
 ) -> list[Event]:
     """Show events again by small programs; return all of them, each with its scenario (`calls`).
 
-    Each cause is shown once, and the first events besides. Those for which there is no time left stay as they were
-    seen.
+    Each cause is shown once, and the first events besides. The rest, what no program can make, and that for which there
+    is no time left, stay as they were seen.
 
     Args:
-        events: what was seen.
+        events: what was seen, the gravest first.
         by_id: the scenarios by their ids.
         prover: runs programs.
-        effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
+        proofs: how many events to show again, whatever their causes.
+        prove: shows one event again.
     """
     entries: list[Event] = []
     proved_causes: set[str] = set()
     for number, event in enumerate(events):
         scenario = by_id[event["scenario"]]
-        entry = {"arms": None, **event, "calls": scenario}
+        entry = {**event, "calls": scenario}
+        cause = name_cause(event)
         is_live = scenario["kind"] == "live"  # no program can make what it is about
-        cause = event.get("cause", "")
-        is_new = bool(cause) and cause not in proved_causes
-        is_wanted = (number < effort["proofs"] or is_new) and not is_live
-        if is_wanted and not prover.is_late():
-            alike = [other for other in events if cause and other.get("cause") == cause]
-            entry |= prove_event(event, scenario, prover, effort["times"], alike)
+        is_wanted = number < proofs or cause not in proved_causes
+        if is_wanted and not is_live and not prover.is_late():
+            entry |= prove(event, scenario)
             if entry.get("shown"):
                 proved_causes.add(cause)
         entries.append(entry)
 
     return entries
+
+
+def prove_events(
+    events: Sequence[Event], by_id: dict[str, Scenario], prover: Prover, effort: dict[str, Any]
+) -> list[Event]:
+    """Show what was seen under the sanitizer again, as `prove_each` does.
+
+    Args:
+        events: races, crashes and hangs.
+        by_id: the scenarios by their ids.
+        prover: runs programs.
+        effort: has `proofs`, how many events to show again, and `times`, how often to run the program of each.
+    """
+
+    def prove(event: Event, scenario: Scenario) -> dict[str, Any]:
+        cause = event.get("cause")
+        alike = [other for other in events if cause and other.get("cause") == cause]
+        return prove_event(event, scenario, prover, effort["times"], alike)
+
+    with_arms = [{"arms": None, **event} for event in events]
+    return prove_each(with_arms, by_id, prover, effort["proofs"], prove)
 
 
 def prove_event(

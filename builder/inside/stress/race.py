@@ -14,8 +14,8 @@ Facts:
 - `surface`: what learn.py wrote, without what only it needs; `plan`: the scenarios that were to be played;
 - `scenarios`, `played`, `late`: how many there are, came to their end, and were not begun; `kinds`: of each kind, how
   many there are and came to their end; `gil`, `errors`;
-- `under_threads`: native callables that returned in several threads, on one object or without any; `natives`: file
-  names of the extension modules;
+- `under_threads`: native callables that returned in several threads, on one object or without any; `unshared`:
+  those that returned while threads shared nothing; `natives`: file names of the extension modules;
 - `own_code`: which own tests and examples are worth running again with the plain wheel (selection.py);
 - `amplified`: what came of own tests and examples whose native calls threads made as well (amplify.py);
 - `pairs`: pairs of operations that were tried on one object; `side_by_side`: calls each thread made beside the others'
@@ -305,6 +305,8 @@ def play_all(
             surface = learn_surface(plain, names, request, folder, recorded)
         if surface is None:
             return None
+        # What own tests call is used, whether or not it has a public name.
+        surface["callables"] = sorted({*surface["callables"], *recorded.calls})
 
         plan = plan_scenarios(surface, request)
         with phases.measure("playing"):

@@ -8,6 +8,9 @@ from .scenarios import Scenario
 _SHARING = frozenset({"shared", "series"})
 """Where the threads of a scenario have one object."""
 
+_KEEPING_APART = frozenset({"fresh", "private"})
+"""Where each thread, or each call, has an object of its own."""
+
 
 def find_reached(
     plan: Sequence[Scenario], returned: Mapping[str, Sequence[str]], surface: Mapping[str, Any]
@@ -37,6 +40,25 @@ def find_reached(
                 reached |= names & stateless
 
     return reached
+
+
+def find_unshared(
+    plan: Sequence[Scenario], returned: Mapping[str, Sequence[str]], surface: Mapping[str, Any]
+) -> set[str]:
+    """Return the native callables that returned in several threads while these shared nothing.
+
+    The arguments are those of `find_reached`.
+    """
+    natives = _list_natives(surface)
+
+    unshared: set[str] = set()
+    for scenario in plan:
+        is_apart = scenario["sharing"] in _KEEPING_APART and scenario["argument"] is None
+        if is_apart:
+            for text in returned.get(scenario["id"], ()):
+                unshared |= natives.get(_find_operation(text), set()) & set(scenario["natives"])
+
+    return unshared
 
 
 def _find_operation(text: str) -> str:

@@ -18,6 +18,7 @@ _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter
 
 _MORE_ROUNDS = (4,)  # times as many, where not every run of a program shows what was seen
 
+_FEWEST_RUNS = 2  # of a program that shows the fault: what was shown once may have been luck
 _SHORT_RUNS = 2  # of the program for people: it is told how often it showed the fault
 _MOST_NAMED = 2  # calls of one function that are tried by themselves
 _MOST_SUGGESTED = 3  # single calls, and as many pairs: each takes a run
@@ -142,7 +143,7 @@ class Prover:
     def count(
         self, scenario: Scenario, reproduces: Predicate, times: int, **environment: str
     ) -> Counted:
-        """Run a scenario's program several times; fewer, but at least once, where the time is up.
+        """Run a scenario's program several times; fewer where the time is up, but one that shows it at least twice.
 
         Args:
             scenario: the scenario.
@@ -152,7 +153,8 @@ class Prover:
         """
         shown, ran, example = 0, 0, None
         for _ in range(times):
-            if ran and self.is_late():
+            is_enough = ran >= _FEWEST_RUNS or (ran and not shown)
+            if is_enough and self.is_late():
                 break
             run = self.run(scenario, **environment)
             ran += 1

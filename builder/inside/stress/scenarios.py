@@ -133,7 +133,7 @@ def _plan_tours(
     calls = flatten(_list_by_function(functions))
     for start in range(0, len(calls), _MOST_CALLS):
         part = calls[start : start + _MOST_CALLS]
-        scenario = make_scenario("functions", "tour-functions", [part], sharing="fresh")
+        scenario = make_scenario("tour", "tour-functions", [part], sharing="fresh")
         yield {**scenario, "iterations": max(scenario["iterations"], len(part))}
 
     toured: set[str] = set()
@@ -142,7 +142,7 @@ def _plan_tours(
             continue
         process = f"tour-{len(toured) // _TOURS_TOGETHER}"
         toured.add(subject["type"])
-        yield _plan_mixed(subject, process, chance)
+        yield {**_plan_mixed(subject, process, chance), "kind": "tour"}
 
 
 # --- first use ----------------------------------------------------------------

@@ -243,6 +243,15 @@ class Surface:
 
         return sorted(public or by_name, key=rank)
 
+    def list_offered(self) -> set[str]:
+        """Return the native callables that users can call: functions with a public name, and what types have.
+
+        An object of a type without a public name may be given to a user, who calls its methods.
+        """
+        offered = {id(value) for _, value in self.list_public()}
+        private = {name for key, name in self.functions.items() if key not in offered}
+        return set(self.callables) - private
+
     def is_native(self, value: object) -> bool:
         """Return whether a value is a native function or type of the distribution, or derives from such a type."""
         kinds = value.__mro__ if isinstance(value, type) else ()
@@ -314,7 +323,8 @@ def list_own_names(kind: type) -> list[str]:
     """Return the names of a native type's own methods, attributes and slots, without what every type has."""
     names: list[str] = []
     for name, value in kind.__dict__.items():
-        if _is_uncounted(name):
+        # Cython gives what cannot be pickled a method that refuses, under another name.
+        if _is_uncounted(name) or _is_uncounted(getattr(value, "__name__", name)):
             continue
         if is_native_function(value) or isinstance(value, _DESCRIPTORS):
             names.append(name)

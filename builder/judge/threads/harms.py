@@ -20,7 +20,7 @@ from builder.judge.threads.sentences import (
 from builder.verdicts.levels import Consequence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from builder.evidence.events import Harm, ShownRace
     from builder.verdicts.codes import FindingCode
@@ -37,7 +37,9 @@ _MAX_BLAMED = (
 _MAX_SENTENCE_CHARS = 300  # a wrong result may be a long text
 
 
-def judge_harms(harms: Iterable[Harm], log: str, *, race: bool = False) -> Iterator[Finding]:
+def judge_harms(
+    harms: Iterable[Harm], log: str, *, race: bool = False, unshared: Collection[str] = ()
+) -> Iterator[Finding]:
     """Yield findings for crashes, hangs and wrong results under threads.
 
     A harm that a program showed again may decide the verdict. One that was not shown again does not: a crash, a hang or
@@ -47,10 +49,11 @@ def judge_harms(harms: Iterable[Harm], log: str, *, race: bool = False) -> Itera
         harms: the events.
         log: of the job.
         race: whether their programs need the race detector's interpreter.
+        unshared: native callables that threads called while they shared nothing.
     """
     for harm in harms:
         if harm.shown:
-            yield _shown_finding(harm, log, race=race)
+            yield _shown_finding(harm, log, race=race, unshared=unshared)
         elif harm.what != "wrong" or harm.garbage:
             # Another number that did not come again may be a clock's or a counter's.
             yield Finding(
@@ -102,7 +105,7 @@ def _have_same_calls(harm: Harm, other: Harm | ShownRace) -> bool:
     return other.calls is not None and not set(harm.calls.natives).isdisjoint(other.calls.natives)
 
 
-def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
+def _shown_finding(harm: Harm, log: str, *, race: bool, unshared: Collection[str]) -> Finding:
     """Return the finding for a harm that a program showed again.
 
     Where the program shows it in one thread as well, threads are not its cause (WF608). But a program that ends before
@@ -131,6 +134,8 @@ def _shown_finding(harm: Harm, log: str, *, race: bool) -> Finding:
             variants,
             _CONSEQUENCES[harm.what],
             came_again=count_shown(harm.shown, harm.ran),
+            functions=_list_harm_functions(harm),
+            unshared=unshared,
         )
 
     return Finding(

@@ -19,7 +19,7 @@ from builder.judge.threads.sentences import describe_calls
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from builder.evidence.events import Harm, Interference
     from builder.evidence.exercise import ExerciseFacts
@@ -139,12 +139,20 @@ def _judge_unwatched(facts: RaceFacts, log: str) -> Iterator[Finding]:
         yield Finding(code="WF627", detail=names, where="dependencies", log=log)
 
 
-def judge_exercise(facts: ExerciseFacts, log: str) -> Iterator[Finding]:
-    """Yield findings from calling a package by threads with the plain interpreter; none where that was not done."""
+def judge_exercise(
+    facts: ExerciseFacts, log: str, unshared: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Yield findings from calling a package by threads with the plain interpreter; none where that was not done.
+
+    Args:
+        facts: what the job found.
+        log: of the job.
+        unshared: native callables that threads called while they shared nothing.
+    """
     if not facts.done:
         return
 
-    for finding in judge_harms(facts.harms, log):
+    for finding in judge_harms(facts.harms, log, unshared=unshared):
         yield _ignore_if_gil(finding, gil=facts.gil)
     yield from _judge_interference(facts.interference, log)
     if facts.own_tests is not None:

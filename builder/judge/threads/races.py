@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def judge_races(facts: RaceFacts, log: str) -> Iterator[Finding]:
     """Yield findings for the races of a package. Races are told by cause (causes.py), so that all of them count."""
     for race in facts.races:
-        yield _race_finding(race, _find_alike(race, facts.races), log)
+        yield _race_finding(race, _find_alike(race, facts.races), log, facts.unshared)
 
 
 def judge_advisories(facts: RaceFacts, log: str) -> Iterator[Finding]:
@@ -48,13 +48,16 @@ def _find_alike(race: Race, races: Iterable[Race]) -> list[Race]:
     ]
 
 
-def _race_finding(race: ShownRace, alike: Sequence[Race], log: str) -> Finding:
+def _race_finding(
+    race: ShownRace, alike: Sequence[Race], log: str, unshared: Sequence[str]
+) -> Finding:
     """Return the finding for a race that a program of its own showed again.
 
     Args:
         race: the race.
         alike: others with the same cause, which are told with it.
         log: of the job.
+        unshared: native callables that threads called while they shared nothing.
     """
     functions = list_functions(race.sides)
     calls = describe_calls(race.calls, functions)
@@ -67,6 +70,8 @@ def _race_finding(race: ShownRace, alike: Sequence[Race], log: str) -> Finding:
         Consequence.FREED if race.freed else Consequence.RACE,
         came_again=count_shown(race.shown, race.ran),
         changing=list_changing([race, *alike]),
+        functions=functions,
+        unshared=unshared,
     )
 
     return Finding(

@@ -179,6 +179,24 @@ def test_what_measures_the_machine_runs_last_and_alone(store: Store):
     assert ran == ["speed:a"]
 
 
+@dataclass
+class MeetingStep(Step):
+    """One that waits for the others: it ends where all of them run at the same time."""
+
+    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
+
+    def run(self, inputs: Inputs, tools: Tools) -> Result:
+        self.barrier.wait(timeout=10)
+        return super().run(inputs, tools)
+
+
+def test_a_load_runs_beside_two_jobs_that_leave_half_a_cpu(store: Store):
+    barrier = threading.Barrier(3)
+    texts = ("exercise:a", "exercise:b", "load:c")
+    ended = run(store, *(MeetingStep(text, [], barrier=barrier) for text in texts))
+    assert all(evidence.is_determined for evidence in ended.values())
+
+
 def test_a_changed_input_runs_just_what_stands_on_it(store: Store):
     ran: list[str] = []
 

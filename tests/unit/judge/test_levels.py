@@ -61,6 +61,28 @@ def test_what_was_not_shown_again_settles_nothing_by_not_showing():
 
 
 @pytest.mark.parametrize(
+    ("unshared", "needs"),
+    [(["foo.Table.get"], Need.OBJECT), (["foo.other"], Need.UNKNOWN), ([], Need.UNKNOWN)],
+)
+def test_what_showed_nothing_where_nothing_was_shared_needs_what_was_shared(
+    unshared: list[str], needs: Need
+):
+    rare = {"shared": [0, 2], "private": [0, 2]}
+    seen = event(arms=rare, shown=None, ran=None, calls=scenario(natives=["foo.Table.get"]))
+    (finding,) = judged(race(races=[seen], unshared=unshared), exercise()).findings
+    assert finding.threads is not None
+    assert finding.threads.needs is needs
+
+
+def test_a_live_object_of_a_test_is_one_that_threads_share():
+    live = {"kind": "live", "make": "the object of this test", "natives": ["foo.Table.get"]}
+    crash = event(what="crash", arms={"shared": [3, 3], "alone": [0, 1]}, calls=scenario(**live))
+    searched = race(unshared=["foo.Table.get"])
+    assert judged(searched, exercise(harms=[crash])).verdict is Verdict.DISTINCT
+    assert judged(race(), exercise(harms=[crash])).verdict is Verdict.THREAD_UNSAFE
+
+
+@pytest.mark.parametrize(
     ("calls", "arms", "verdict"),
     [
         (scenario(), SETTLED, Verdict.DISTINCT),

@@ -215,3 +215,70 @@ def test_a_build_takes_as_long_as_on_another_base():
         other: 3600.0,
         new: 12.0,
     }
+
+
+# --- what fills a part of a CPU -----------------------------------------------------------------------------------------
+
+
+def make_queue(cpus: float, *names: str) -> schedule.Queue:
+    """Return a queue with jobs by their ids; the earlier is the more urgent, and each has the share of its kind."""
+    jobs = [job_id(name) for name in names]
+    priority = {job: float(len(jobs) - number) for number, job in enumerate(jobs)}
+    shares = schedule.expected_resources(jobs, dict.fromkeys(jobs, 10))
+    queue = schedule.Queue(priority, shares, Resources(cpus=cpus, memory_bytes=1000))
+    for job in jobs:
+        queue.add(job)
+    return queue
+
+
+def start_all(queue: schedule.Queue) -> list[str]:
+    return [str(job) for job in iter(queue.start, None)]
+
+
+EXERCISES = [f"exercise:{letter}@debian-12" for letter in "abcdefghijklmn"]
+LOADS = ["load:x@debian-12/debian-12", "load:y@debian-12/debian-12"]
+
+
+def test_a_load_fills_what_two_exercises_leave_of_two_cpus():
+    """However many exercises wait: none of them could use it."""
+    queue = make_queue(2, *EXERCISES, *LOADS)
+    assert start_all(queue) == [*EXERCISES[:2], LOADS[0]]
+    assert queue.share_of_running(job_id(LOADS[0])).cpus == 0.5
+    assert len(queue) == len(EXERCISES) + len(LOADS) - 3
+
+    queue.end(job_id(LOADS[0]))
+    assert start_all(queue) == [LOADS[1]]
+    queue.end(job_id(EXERCISES[0]))
+    assert start_all(queue) == [EXERCISES[2]]
+
+
+def test_one_job_at_a_time_fills():
+    queue = make_queue(
+        3, "race:a@debian-12", "exercise:a@debian-12", "exercise:b@debian-12", *LOADS
+    )
+    assert start_all(queue)[3:] == [LOADS[0]]
+    queue.end(job_id("exercise:a@debian-12"))
+    assert start_all(queue) == []
+    queue.end(job_id(LOADS[0]))
+    assert start_all(queue) == [LOADS[1]]
+
+
+def test_nothing_fills_beside_jobs_that_use_their_cpus():
+    queue = make_queue(2, "race:a@debian-12", "build:b@debian-12", *LOADS)
+    assert len(start_all(queue)) == 2
+
+
+def test_nothing_fills_what_a_job_waits_for_that_was_overtaken_too_often():
+    large = "build:large@debian-12"
+    jobs = [large, "exercise:a@debian-12", "exercise:b@debian-12", *LOADS]
+    queue = make_queue(2, *jobs)
+    queue._shares = {**queue._shares, job_id(large): Resources(cpus=2, memory_bytes=10)}
+    queue._free_cpus = 1.5
+    queue._overtaken[job_id(large)] = schedule.PATIENCE
+    assert start_all(queue) == []
+
+
+def test_every_share_is_exact_and_large_enough_for_the_threads_of_a_run():
+    for cost in (*schedule.DEFAULT_COSTS.values(), *schedule.COMPILE_COSTS.values()):
+        assert cost.resources.cpus >= schedule.LEAST_CPUS
+        assert (cost.resources.cpus * 4).is_integer()

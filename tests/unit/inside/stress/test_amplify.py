@@ -491,6 +491,8 @@ def test_methods_count_on_a_shared_object_and_functions_everywhere():
         surface,
     )
     assert found == {"T.close", "f"}
+    apart = {"shared": ["s.close()"], "own": ["s.feed(1)"], "none": ["pkg.f(1)"]}
+    assert reached.find_unshared(plan, apart, surface) == {"T.feed", "f"}
     life = [scenario("life", "[pkg.T()]", "shared")]
     assert reached.find_reached(life, {"life": ["(lambda s: s.feed(1))(s[0])"]}, surface) == {
         "T.feed"

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from builder.inside.stress import learn, learning, values
+from builder.inside.stress import surface as surface_module
 from builder.inside.stress.argument_finder import ArgumentFinder
 from builder.inside.stress.evaluator import Evaluator
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.journal import Journal
 from builder.inside.stress.subjects import Subjects
-from builder.inside.stress.surface import Surface
+from builder.inside.stress.surface import Surface, list_own_names
 from builder.inside.stress.templates import iter_templates
 
 NATIVE = "_queue"
@@ -351,6 +352,28 @@ def test_an_object_that_is_called_is_called_by_its_type():
     partial = functools.modules["_functools"].partial
     assert functools.find_native_name(partial(len)) == "_functools.partial.__call__"
     assert functools.find_native_name(len) is None
+
+
+def test_functions_without_a_public_name_are_not_offered():
+    found = Surface(["json.decoder", "_json"])
+    if not found.natives:
+        pytest.skip("this interpreter has its extension modules built in")
+    assert "_json.scanstring" in found.list_offered()  # json.decoder.scanstring
+    assert "_json.encode_basestring" in found.callables
+    assert "_json.encode_basestring" not in found.list_offered()
+    assert "_json.Scanner.__call__" in found.list_offered()
+    # Where nothing has a public name, everything is offered.
+    assert "_json.encode_basestring" in Surface(["_json"]).list_offered()
+
+
+def test_what_goes_by_another_name_and_refuses_is_no_native_callable(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert "setdefault" in list_own_names(dict)
+    uncounted = {*surface_module._UNCOUNTED_NAMES, "setdefault"}
+    monkeypatch.setattr(surface_module, "_UNCOUNTED_NAMES", uncounted)
+    kind = type("Alias", (), {"add": dict.setdefault, "get": dict.get})
+    assert list_own_names(kind) == ["get"]
 
 
 def test_what_the_interpreter_itself_reads_is_no_native_callable():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.inside.stress import method_tables
 from builder.inside.stress.method_tables import list_native_functions
 from builder.inside.stress.native_names import NativeNames
 from builder.inside.stress.surface import Surface
@@ -37,6 +38,14 @@ def test_the_address_of_a_function_leads_to_its_name(listed: list[dict[str, obje
     found = names.find(module, names.locate(module, address))
     assert found is not None
     assert found.name == "_json.scanstring"
+
+
+def test_types_that_a_code_generator_brings_along_are_left_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(method_tables, "_RUNTIME_MODULES", ("_json",))
+    files = list_native_functions(Surface(["_json"]), str(Path(_json.__file__).parent))
+    names = {function[2] for file in files for function in file["functions"]}
+    assert "_json.scanstring" in names
+    assert "_json.Scanner.__call__" not in names
 
 
 def test_code_from_elsewhere_is_left_out():

@@ -121,11 +121,13 @@ def test_smaller_programs_are_tried_ten_times_at_most():
     assert len(prover.ran) == 10
 
 
-def test_what_is_late_is_not_made_smaller_and_is_counted_once():
+def test_what_is_late_is_not_made_smaller_and_is_counted_twice_where_it_shows_the_fault():
     prover = MadeUp(lambda trial, _: True, deadline=CLOCK.now() - 1)
     whole = scenario("a b", "c d")
     assert prover.shrink(whole, crashed) is whole
-    assert prover.count(whole, crashed, 5) == (whole, 1, 1, CRASH)
+    assert prover.count(whole, crashed, 5) == (whole, 2, 2, CRASH)
+    silent = MadeUp(lambda trial, _: False, deadline=CLOCK.now() - 1)
+    assert silent.count(whole, crashed, 5) == (whole, 0, 1, None)
 
 
 def test_how_often_it_showed_and_ran():

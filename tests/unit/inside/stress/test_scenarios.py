@@ -14,7 +14,7 @@ from builder.inside.stress import scenarios, script, values
 CALLBACK = values.CALLBACK
 KINDS = {
     "first", "function", "functions", "argument", "pair", "mixed", "private", "series", "life", "iterator", "crossed", "meeting",
-    "kept", "component", "reentrant",
+    "kept", "component", "reentrant", "tour",
 }  # fmt: skip
 
 PARCEL = """
@@ -371,7 +371,7 @@ def test_a_program_says_what_is_shared_and_imports_what_it_names():
     assert "import parcel\n" in text
     assert "import subprocess" not in text
     assert "class Slow" not in text
-    slow = next(one for one in of("mixed", planned()) if "Slow" in str(one["rows"]))
+    slow = next(one for one in of("tour", planned()) if "Slow" in str(one["rows"]))
     assert "class Slow" in program(slow)
     assert "lambda s, a: s.put(Slow('k'))," in program(slow)
 
