@@ -147,6 +147,11 @@ class CommandAmplifier(Amplifier):
         finally:
             self._frame = None
 
+        is_met = bool(self.planner.seen[call.name])
+        is_late = self._spent_s >= self._settings.seconds
+        if is_met and is_late and not self.planner.forks[call.name]:
+            self.skipped["time"] += 1
+
     def _allow_pools(self) -> None:
         """Take threads that Python does not know for those of a library's pool, which an import has started.
 

@@ -103,6 +103,15 @@ def test_what_is_called_while_an_object_is_made_is_not_shared(amplifier: Command
     assert amplifier.planner.seen == {}
 
 
+def test_what_came_when_the_time_for_trials_was_gone_is_counted(
+    amplifier: CommandAmplifier,
+):
+    amplifier._spent_s = 5.0
+    amplifier._consider(filling(), frame_in("/farm/project/main.py"))
+    assert amplifier.planner.seen == {"cups.Cup.fill": 1}
+    assert amplifier.skipped == {"time": 1}
+
+
 @pytest.mark.parametrize(
     ("endings", "arms"),
     [
