@@ -13,7 +13,8 @@ import re
 import sys
 from pathlib import Path
 
-from .elf import Elf, ElfError
+from .elf import Elf
+from .elf_file import ElfError
 
 PYTHONS = Path("/opt/python")
 FOLDERS = (Path("/lib/x86_64-linux-gnu"), Path("/usr/lib/x86_64-linux-gnu"), Path("/lib64"))

@@ -27,7 +27,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import signals
-from .elf import MAGIC, SHARED_OBJECT, Elf, ElfError, Symbol
+from .elf import Elf
+from .elf_file import MAGIC, SHARED_OBJECT, ElfError
+from .elf_symbols import Symbol
 
 if TYPE_CHECKING:
     import mmap

@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from .elf import MAGIC
+from .elf_file import MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

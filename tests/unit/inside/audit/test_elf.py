@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.inside.audit.elf import Elf, ElfError
+from builder.inside.audit.elf import Elf
+from builder.inside.audit.elf_file import ElfError
 from builder.inside.audit.objects import Objects
 from builder.inside.audit.wheelfile import Wheel
 
