@@ -93,7 +93,7 @@ EFFORTS = {
     ),
     EffortLevel.DEEP: Effort(
         threads=8,
-        scenarios=20_000,
+        scenarios=4000,
         pairs=400,
         learn_s=40,
         race_s=600,

@@ -61,7 +61,7 @@ def describe_coverage(
     unshared = reached.find_unshared(plan, played.returned, surface)
     return {
         "scenarios": len(plan),
-        "played": len(ended),
+        "played": sum(came_to_end for _, came_to_end in kinds.values()),
         "late": played.late + left_out,
         "kinds": kinds,
         "gil": played.gil,

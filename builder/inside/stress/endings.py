@@ -6,8 +6,11 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..supervise.work_clock import CLOCK
 from .events import Event
 
+_STUCK_S = 4.0  # without CPU time: what calls a package waits for nothing but its own threads
+_IDLE_SHARE = 0.02  # of one CPU, which whoever waits may take
 _TAIL_LINES = 160  # of the output: the fault handler writes last
 _STACK_LINES = 80  # of these, the first ones
 
@@ -80,6 +83,35 @@ def count_memory_kills() -> int:
                     return int(value)
 
     return 0
+
+
+class Stillness:
+    """Tells for how long a process and its children have been waiting, all of them.
+
+    Children count: a sanitizer has the lines of its reports looked up by one.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._since = CLOCK.now()
+        self._used_s = 0.0
+
+    def is_stuck(self) -> bool:
+        """Return whether they have used no CPU for so long that they wait for each other for ever."""
+        now, used_s = CLOCK.now(), _read_family_cpu_seconds(self._pid)
+        if used_s - self._used_s > _IDLE_SHARE * _STUCK_S:
+            self._since, self._used_s = now, used_s
+        return now - self._since > _STUCK_S
+
+
+def _read_family_cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and of its children."""
+    children: list[str] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            children += path.read_text().split()
+
+    return read_cpu_seconds(pid) + sum(read_cpu_seconds(int(child)) for child in children)
 
 
 def read_cpu_seconds(pid: int) -> float:

@@ -17,7 +17,7 @@ from ..supervise.process import PackageProcess
 from ..supervise.records import RecordReader, Records, make_token
 from ..supervise.work_clock import CLOCK
 from . import reports
-from .endings import Ending, read_cpu_seconds
+from .endings import Ending, Stillness, read_cpu_seconds
 from .interpreter import Interpreter
 
 # Times that are not derived from anything were not measured: they are long beside what they wait for, and short beside
@@ -191,7 +191,7 @@ class ForkServer:
 
 
 def watch(server: ForkServer, pid: int, interpreter: Interpreter) -> Ending:
-    """Wait for a process to end; kill it where it shows no sign of life for too long, or writes reports without end.
+    """Wait for a process to end; kill it where it waits for ever, says nothing for too long, or writes without end.
 
     A sign of life is a new record or, under the sanitizer, a new report. Before the process is killed, its fault
     handler writes the stacks of all threads (not under the sanitizer).
@@ -202,6 +202,7 @@ def watch(server: ForkServer, pid: int, interpreter: Interpreter) -> Ending:
         interpreter: what runs it.
     """
     last_sizes, changed_at, cpu_at_change_s = (-1, -1), CLOCK.now(), 0.0
+    stillness = Stillness(pid)
     while True:
         status = server.wait(_POLL_S)
         if status is not None:
@@ -213,13 +214,16 @@ def watch(server: ForkServer, pid: int, interpreter: Interpreter) -> Ending:
         if sizes != last_sizes:
             last_sizes, changed_at, cpu_at_change_s = sizes, CLOCK.now(), read_cpu_seconds(pid)
         elapsed = CLOCK.now() - changed_at
+        is_stuck = stillness.is_stuck()
         is_silent = elapsed > interpreter.patience_s
         is_flood = printed_bytes > reports.MOST_BYTES
-        if is_silent or is_flood:
+        if is_stuck or is_silent or is_flood:
             break
 
     is_idle: bool | None = None
-    if is_silent:
+    if is_stuck:
+        is_idle = True
+    elif is_silent:
         is_idle = read_cpu_seconds(pid) - cpu_at_change_s < _IDLE_SHARE * elapsed
     if not interpreter.race:  # there, the fault handler itself would be reported
         server.dump_stacks(pid)

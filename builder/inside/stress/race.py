@@ -35,7 +35,7 @@ import contextlib
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -234,7 +234,7 @@ def hunt_races(
             search.played,
             search.surface,
             search.amplified,
-            left_out=len(search.plan) - len(search.chosen),
+            left_out=max(0, len(search.plan) - len(search.chosen)),
         ),
         "natives": sorted(native),
         "unwatched": instrumentation.find_unwatched(request["name"], site, race_site),
@@ -322,7 +322,7 @@ def play_all(
             with phases.measure("amplifying own code"):
                 amplified = run_own_code(request, stage, race, names, native, selection)
 
-    by_id = {scenario["id"]: scenario for scenario in plan} | amplified.scenarios
+    by_id = {scenario["id"]: scenario for scenario in chosen} | amplified.scenarios
     seen = [*played.events, *amplified.events]
     with phases.measure("sharing less"):
         measured = arms.measure_arms(player, seen, by_id, _ARMS_SHARE * effort["race_s"])
@@ -518,7 +518,8 @@ def choose_scenarios(
 ) -> list[Scenario]:
     """Return the scenarios that are to be played: so many that each run of the same search plays the same.
 
-    How many it is depends on what there is to call, and not on how fast this machine is: time is only a limit.
+    How many it is depends on what there is to call, and not on how fast this machine is: time is only a limit. Where
+    there are fewer, they are played again: what is rare may show then.
 
     Args:
         plan: all scenarios, the most important first.
@@ -526,7 +527,18 @@ def choose_scenarios(
         effort: has `scenarios`.
     """
     most = effort["scenarios"] + len(surface["reached"])
-    return list(plan[:most])
+    repeatable = [scenario for scenario in plan if not scenario.get("once")]
+    turns = itertools.count(1) if repeatable else ()
+    repeated = itertools.chain.from_iterable(_repeat(repeatable, turn) for turn in turns)
+
+    return list(itertools.islice(itertools.chain(plan, repeated), most))
+
+
+def _repeat(scenarios: Iterable[Scenario], turn: int) -> Iterator[Scenario]:
+    """Give scenarios again, under other names."""
+    for scenario in scenarios:
+        name, process = scenario["id"], scenario["process"]
+        yield {**scenario, "id": f"{name}+{turn}", "process": f"{process}+{turn}"}
 
 
 def race_own_tests(

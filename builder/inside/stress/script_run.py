@@ -10,12 +10,10 @@ from ..supervise.output import Output
 from ..supervise.process import PackageProcess
 from ..supervise.work_clock import CLOCK
 from . import causes, frames, memory, reports
-from .endings import name_fatal_signal, read_cpu_seconds
+from .endings import Stillness, name_fatal_signal
 from .interpreter import Interpreter
 
 _POLL_S = 0.1
-_STUCK_S = 4.0  # without CPU time: a script waits for nothing but its own threads
-_IDLE_SHARE = 0.02  # of one CPU, which whoever waits may take
 _DUMP_S = 0.5  # to write down where all threads stand
 _KEPT_OUTPUT = 8000  # characters of what a script printed, and of what a sanitizer said of it
 _WRONG_LINE = re.compile(r"^WRONG:", re.MULTILINE)
@@ -91,18 +89,11 @@ def run_script(interpreter: Interpreter, script: str, modules: set[str], **more:
 
 
 def _await_end(process: PackageProcess, interpreter: Interpreter) -> bool:
-    """Wait for a script; return False where it takes too long, or where all of its threads wait for something.
-
-    Under a sanitizer a process that is idle may wait for what looks up the lines of its reports.
-    """
+    """Wait for a script; return False where it takes too long, or where all of its threads wait for something."""
     deadline = CLOCK.now() + interpreter.patience_s
-    since, used_s = CLOCK.now(), 0.0
+    stillness = Stillness(process.pid)
     while not process.wait(_POLL_S):
-        now, newly_used_s = CLOCK.now(), read_cpu_seconds(process.pid)
-        if newly_used_s - used_s > _IDLE_SHARE * _STUCK_S:
-            since, used_s = now, newly_used_s
-        is_stuck = not interpreter.race and now - since > _STUCK_S
-        if is_stuck or now > deadline:
+        if stillness.is_stuck() or CLOCK.now() > deadline:
             return False
 
     return True

@@ -375,7 +375,7 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
     monkeypatch.setattr(installing, "install", lambda *_: None)
     monkeypatch.setattr(installing, "SITE", str(site))
     monkeypatch.setattr(race, "supervise", lambda: None)
-    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "scenarios": 50, "amplify_s": 1.0}}  # fmt: skip
+    request = {"python": sys.executable, "name": "foo", "sdist": None, "race_wheel": None, "requirement": "foo", "wheels": "", "effort": {"threads": 2, "scenarios": 0, "amplify_s": 1.0}}  # fmt: skip
     (tmp_path / "request.json").write_text(json.dumps(request))
     output = tmp_path / "answer.json"
     monkeypatch.setattr(sys, "argv", ["race", str(tmp_path / "request.json"), str(output)])
@@ -409,3 +409,36 @@ def test_speed_answers_as_described(site: Path, tmp_path: Path, monkeypatch: pyt
 def as_json(facts: Any) -> Any:
     """Return facts as they are once a program has written them."""
     return json.loads(json.dumps(facts))
+
+
+# --- how much is played -------------------------------------------------------------
+
+
+def _made_up(name: str, *, once: bool = False) -> dict[str, Any]:
+    made: dict[str, Any] = {"id": name, "process": f"process of {name}"}
+    return {**made, "once": True} if once else made
+
+
+def test_a_search_plays_as_many_scenarios_as_there_are_things_to_call():
+    plan = [_made_up("pair-0"), _made_up("first-1", once=True), _made_up("pair-2")]
+    surface = {"reached": ["foo.f"]}
+
+    def names(most: int) -> list[str]:
+        chosen = race.choose_scenarios(plan, surface, {"scenarios": most})
+        assert len({scenario["id"] for scenario in chosen}) == len(chosen)
+        return [scenario["id"] for scenario in chosen]
+
+    assert names(1) == ["pair-0", "first-1"]
+    # What is there once in a process is not played again.
+    assert names(6) == [
+        "pair-0",
+        "first-1",
+        "pair-2",
+        "pair-0+1",
+        "pair-2+1",
+        "pair-0+2",
+        "pair-2+2",
+    ]
+    again = race.choose_scenarios(plan, surface, {"scenarios": 4})[3]
+    assert again["process"] == "process of pair-0+1"
+    assert race.choose_scenarios([], surface, {"scenarios": 9}) == []

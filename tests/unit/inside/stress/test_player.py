@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from builder.inside.stress import endings
 from builder.inside.stress.forkserver_process import ForkServer
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.native_names import NativeNames
@@ -79,6 +80,18 @@ def test_what_goes_on_without_a_sign_of_life_hangs(text: str, *, idle: bool):
     assert (event["what"], event["scenario"], event["idle"]) == ("hang", "hang", idle)
     assert "most recent call first" in event["stack"]
     assert result.ended == []
+
+
+@pytest.mark.parametrize("is_race", [False, True])
+def test_what_waits_for_ever_is_not_waited_for_any_longer(
+    monkeypatch: pytest.MonkeyPatch, *, is_race: bool
+):
+    monkeypatch.setattr(endings, "_STUCK_S", 0.5)
+    stuck = scenario("stuck", "threading.Event().wait()")
+    result = play(stuck, scenario("next", "len(s)"), race=is_race, patience_s=600.0)
+    (event,) = result.events
+    assert (event["what"], event["idle"]) == ("hang", True)
+    assert result.ended == ["next"]
 
 
 def test_what_is_busy_under_a_sanitizer_is_slow():

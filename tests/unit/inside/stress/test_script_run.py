@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from builder.inside.stress import script, script_run
+from builder.inside.stress import endings, script
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.script_run import run_script
 
@@ -44,7 +44,7 @@ def test_what_goes_on_and_on_is_no_hang_while_its_calls_come_to_an_end(text: str
 def test_a_script_whose_threads_all_wait_is_not_waited_for_any_longer(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(script_run, "_STUCK_S", 0.5)
+    monkeypatch.setattr(endings, "_STUCK_S", 0.5)
     patient = Interpreter(sys.executable, ".", patience_s=600.0)
     assert run_script(patient, "import threading\nthreading.Event().wait()\n", set()).what == {
         "hang"
