@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,50 +21,68 @@ _LONGEST_SENTENCE = 700
 _PLACE_PARTS = 3  # file, line, function
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What the processes of one command said so far."""
+
+    processes: int = 0
+    trials: int = 0
+    callables: set[str] = field(default_factory=set)
+    returned: set[str] = field(default_factory=set)
+    pairs: set[tuple[str, str]] = field(default_factory=set)
+    skipped: dict[str, int] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def add_trial(self, trial: dict[str, Any]) -> None:
+        """Add what came of one trial."""
+        name = trial["name"]
+        threaded = set(_list_names(trial.get("returned")))
+        self.trials += 1
+        self.callables.add(name)
+        self.returned |= threaded
+
+        is_on_one_object = trial.get("kind") == "method" and name in threaded
+        if is_on_one_object:
+            for other in threaded:
+                self.pairs.add((min(name, other), max(name, other)))
+
+        event = _read_event(trial)
+        if event is not None and len(self.events) < _MOST_EVENTS:
+            self.events.append(event)
+
+    def add_summary(self, summary: dict[str, Any]) -> None:
+        """Add what one process said in the end."""
+        self.callables.update(name for name, _ in _iter_counts(summary.get("calls")))
+        for reason, count in _iter_counts(summary.get("skipped")):
+            self.skipped[reason] = self.skipped.get(reason, 0) + count
+
+
 def summarize(told: Iterable[Records]) -> dict[str, Any]:
     """Return what the processes of one command said: how much was tried, and what did harm.
 
     Args:
         told: the records of each process; one that somebody else spoke for counts as far as it spoke itself.
     """
-    processes = trials = 0
-    calls: set[str] = set()
-    returned: set[str] = set()
-    pairs: set[tuple[str, str]] = set()
-    skipped: dict[str, int] = {}
-    events: list[dict[str, Any]] = []
+    tally = _Tally()
     for records in told:
-        processes += 1
-        summary: dict[str, Any] = {}
+        tally.processes += 1
+        summary: dict[str, Any] = {}  # the last one counts
         for record in records.items:
+            trial = record.get("trial")
+            if isinstance(trial, dict) and _is_text(trial.get("name")):
+                tally.add_trial(trial)
             if isinstance(record.get("summary"), dict):
                 summary = record["summary"]
-            trial = record.get("trial")
-            if not isinstance(trial, dict) or not _is_text(trial.get("name")):
-                continue
-            trials += 1
-            threaded = set(_list_names(trial.get("returned")))
-            returned |= threaded
-            calls.add(trial["name"])
-            if trial.get("kind") == "method" and trial["name"] in threaded:
-                for other in threaded:
-                    pairs.add((min(trial["name"], other), max(trial["name"], other)))
-            event = _read_event(trial)
-            if event is not None and len(events) < _MOST_EVENTS:
-                events.append(event)
-
-        calls.update(name for name, _ in _iter_counts(summary.get("calls")))
-        for reason, count in _iter_counts(summary.get("skipped")):
-            skipped[reason] = skipped.get(reason, 0) + count
+        tally.add_summary(summary)
 
     return {
-        "processes": processes,
-        "trials": trials,
-        "callables": len(calls),
-        "returned": len(returned),
-        "pairs": len(pairs),
-        "skipped": skipped,
-        "events": events,
+        "processes": tally.processes,
+        "trials": tally.trials,
+        "callables": len(tally.callables),
+        "returned": len(tally.returned),
+        "pairs": len(tally.pairs),
+        "skipped": tally.skipped,
+        "events": tally.events,
     }
 
 

@@ -24,6 +24,9 @@ _PATIENCE_ALONE = 2
 _PATIENCE = 5
 """The same for several threads, which may have to share one CPU."""
 
+_MORE_OF_RARE = 4
+"""Children by which it is decided, with several threads and with one each, what was shown once of three times."""
+
 _OF_NEW_OBJECTS = frozenset({"__init__", "__new__", "__setstate__", "__init_subclass__"})
 """Methods of an object that nobody else has yet, or of a class: no application shares it at that time."""
 
@@ -147,6 +150,11 @@ class CommandAmplifier(Amplifier):
         finally:
             self._frame = None
 
+        is_met = bool(self.planner.seen[call.name])
+        is_late = self._spent_s >= self._settings.seconds
+        if is_met and is_late and not self.planner.forks[call.name]:
+            self.skipped["time"] += 1
+
     def _allow_pools(self) -> None:
         """Take threads that Python does not know for those of a library's pool, which an import has started.
 
@@ -190,8 +198,13 @@ class CommandAmplifier(Amplifier):
         os.close(nowhere)
 
     def _repeat(self, trial: Trial, first: Any) -> dict[str, list[int]]:  # noqa: ANN401 - its own kind of ending
-        """Return how often further children showed the same; what was busy when it was killed gets more time."""
-        if first.status != "hang" or first.is_idle:
+        """Return how often further children showed the same.
+
+        What was busy when it was killed gets more time, and what luck decides, as most crashes, more children.
+        """
+        if first.status != "hang":
+            return self._repeat_rare(trial, first, super()._repeat(trial, first))
+        if first.is_idle:
             return super()._repeat(trial, first)
 
         if self._run_for(trial, _PATIENCE_ALONE, alone=True) == "hang":
@@ -200,6 +213,25 @@ class CommandAmplifier(Amplifier):
 
         shown = self._run_for(trial, _PATIENCE, alone=False) == "hang"
         return {"shared": [1 + shown, 2], "alone": [0, 1]}
+
+    def _repeat_rare(
+        self,
+        trial: Trial,
+        first: Any,  # noqa: ANN401 - its own kind of ending
+        arms: dict[str, list[int]],
+    ) -> dict[str, list[int]]:
+        """Return how often it was shown, with further children where several threads showed it only once so far."""
+        is_undecided = arms["shared"][0] == 1 and not arms["alone"][0]
+        if not is_undecided:
+            return arms
+
+        for name, counts in arms.items():
+            for _ in range(_MORE_OF_RARE):
+                ending = self._run(trial, alone=name == "alone", is_marked=False)
+                counts[0] += _is_alike(ending, first)
+                counts[1] += 1
+
+        return arms
 
     def _run_for(self, trial: Trial, patience: int, *, alone: bool) -> str:
         """Run a trial in a child that gets some times the usual time; return how it ended."""
@@ -237,6 +269,12 @@ class CommandAmplifier(Amplifier):
             "caller": _write_place(caller),
         }
         self._tell_record(told)
+
+
+def _is_alike(ending: Any, first: Any) -> bool:  # noqa: ANN401 - of the amplifier's own kind
+    """Return whether a child that did harm ended as another one."""
+    is_same = bool(ending.status == first.status)
+    return is_same and (ending.status != "ok" or bool(ending.answer.get("wrong")))
 
 
 def _is_shared(record: Record) -> bool:

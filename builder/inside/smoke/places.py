@@ -81,7 +81,11 @@ def is_guarded(frame: types.FrameType) -> bool:
     What is done under a lock is protected by it already. Looked at are the variables of each frame, what `self` has,
     and the globals that its code names.
     """
-    return any(_is_held(value) for outer in iter_frames(frame) for value in _iter_values(outer))
+    return any(_has_held_lock(outer) for outer in iter_frames(frame))
+
+
+def _has_held_lock(frame: types.FrameType) -> bool:
+    return any(_is_held(value) for value in _iter_values(frame))
 
 
 def _iter_values(frame: types.FrameType) -> Iterator[object]:

@@ -13,6 +13,7 @@ import pytest
 from builder import index
 from builder.config import catalog
 from builder.config import matrix as matrices
+from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Matrix
 from builder.farm.application_files import ApplicationError, hash_files, keep_files, read_lock
 from builder.farm.applications import (
@@ -50,6 +51,7 @@ smoke = ["python -c 'import foo'"]
 tests = "pytest"
 """
 TABLE = catalog.load()
+QUICK = EFFORTS[EffortLevel.QUICK]
 WELL = {"install": None, "imports": {"modules": 1, "failed": []}}
 
 
@@ -135,6 +137,16 @@ def test_each_abi_and_base_is_tried_with_what_fits_and_is_served(
     assert str(first.id) == "application:shop@cp314/debian-12"
     assert first.needs["image"] in plan.jobs
     assert local.asked == []
+
+
+def test_the_effort_of_the_run_is_that_of_the_job(tmp_path: Path, store: Store, local: LocalIndex):
+    assert local.asked == []
+    matrix, packages = load(tmp_path), [package("foo"), package("bar")]
+    execute = Executor(WELL)
+    try_applications(matrix, store, packages, served("foo", "bar"), execute, QUICK)
+    without = Executor(WELL)
+    try_applications(matrix, store, packages, served("foo", "bar"), without)
+    assert [find_job(executor).effort for executor in (execute, without)] == [QUICK, None]
 
 
 def test_packages_that_have_to_be_imported_first_are_known_to_the_job(

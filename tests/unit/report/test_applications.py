@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from builder.errors import ExitCode
 from builder.report.documents.applications import ApplicationPart, BlockerPart, RiskPart
@@ -11,6 +14,7 @@ from builder.report.formats import markdown, night
 from builder.report.history import History
 from builder.report.site import site
 from builder.report.site.obstacles import find_obstacles
+from builder.report.terminal.applications import print_details
 from builder.verdicts import ApplicationVerdict
 from tests.unit.documents import HOSTILE, abi, document
 
@@ -111,3 +115,39 @@ def test_a_new_application_that_is_blocked_got_no_worse():
     assert night.exit_code(diff) == ExitCode.ADMISSIBLE
     assert "| shop | cp314t, debian-12 | — | blocked |" in night.render(diff, now)
     assert night.record(diff)["applications"][0]["after"] == "blocked"
+
+
+def with_broken_call() -> ApplicationPart:
+    """Return an application of which several threads break a native call."""
+    risk = RiskPart(
+        package="teacup",
+        what="`shop` calls Cup.fill()",
+        code="WF701",
+        remedy=f"do not share {HOSTILE}",
+    )
+    plain = part("shop", READY)
+    return plain.model_copy(update={"risks": [risk], "threads": "nothing else broke"})
+
+
+def test_the_page_says_what_to_do_about_a_call_that_threads_break():
+    data = site.SiteData(
+        document=with_applications(with_broken_call()),
+        history=History(runs={"r1": {}}),
+        run="r1",
+        runs={},
+        logs={},
+    )
+    page = dict(site.render_pages(data))["applications.html"]
+    assert "WF701. What to do: do not share" in page
+    assert "Threads: nothing else broke." in page
+    assert "<script>alert" not in page
+
+
+def test_the_terminal_says_it_too():
+    console = Console(file=io.StringIO(), width=200)
+    print_details(console, [with_broken_call()])
+    assert isinstance(console.file, io.StringIO)
+    printed = console.file.getvalue()
+    assert "to know     teacup: WF701 `shop` calls Cup.fill()" in printed
+    assert "what to do  do not share" in printed
+    assert "threads     nothing else broke" in printed

@@ -103,6 +103,15 @@ def test_what_is_called_while_an_object_is_made_is_not_shared(amplifier: Command
     assert amplifier.planner.seen == {}
 
 
+def test_what_came_when_the_time_for_trials_was_gone_is_counted(
+    amplifier: CommandAmplifier,
+):
+    amplifier._spent_s = 5.0
+    amplifier._consider(filling(), frame_in("/farm/project/main.py"))
+    assert amplifier.planner.seen == {"cups.Cup.fill": 1}
+    assert amplifier.skipped == {"time": 1}
+
+
 @pytest.mark.parametrize(
     ("endings", "arms"),
     [
@@ -132,6 +141,25 @@ def test_what_was_busy_gets_more_time_before_it_is_called_a_hang(
     assert amplifier._repeat(trial, first) == arms
     assert given == [4, 10][: len(endings)]
     assert amplifier._settings.child_s == 2
+
+
+def test_what_was_shown_once_is_tried_more_often_with_several_threads_and_with_one(
+    amplifier: CommandAmplifier, monkeypatch: pytest.MonkeyPatch
+):
+    runs: list[bool] = []
+
+    def run(_trial: object, *, alone: bool, is_marked: bool) -> SimpleNamespace:
+        assert not is_marked
+        runs.append(alone)
+        threaded = runs.count(False)
+        is_crash = not alone and threaded in {4, 6}
+        return SimpleNamespace(status="crash" if is_crash else "ok", answer={})
+
+    monkeypatch.setattr(amplifier, "_run", run)
+    trial: Any = SimpleNamespace(own_name="cups.Cup.fill")
+    first = SimpleNamespace(status="crash", is_idle=False, answer={})
+    assert amplifier._repeat(trial, first) == {"shared": [3, 7], "alone": [0, 6]}
+    assert (runs.count(True), runs.count(False)) == (6, 6)
 
 
 def test_a_trial_is_told_with_the_line_it_was_made_for(
