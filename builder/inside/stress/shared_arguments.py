@@ -64,10 +64,11 @@ def plan_shared_arguments(
 def _ask_after_each(operation: Operation, others: Sequence[Operation]) -> list[Operation]:
     """Return calls that pass on an argument, and after each one that asks what the subject may have kept of it.
 
-    Another call of the same method would have it keep something else. Empty where there is nothing to ask.
+    Another call of the same method would have it keep something else, and what stops all threads would order what they
+    do. Empty where there is nothing to ask.
     """
     asking: list[Operation] = []
-    for other in others:
+    for other in list_running(others):
         if other["native"] != operation["native"]:
             asking += [operation, other]
 

@@ -287,6 +287,15 @@ def test_shared_arguments_are_changed_by_others():
     assert not any(one["argument"] for one in planned() if one["kind"] in {"pair", "mixed"})
 
 
+def test_what_stops_all_threads_does_not_ask_what_was_kept():
+    def with_traversal(learnt: dict[str, Any]) -> None:
+        for subject in learnt["subjects"]:
+            subject["operations"].append(operation("gc.get_referents(s) and None", "traverse"))
+
+    (kept,) = of("kept", planned(changed=with_traversal))
+    assert not any("gc." in text for text in texts(kept))
+
+
 def test_values_change_the_object_that_works_on_them():
     found = of("reentrant", planned())
     assert {one["threads"] for one in found} == {1, 4}
