@@ -144,7 +144,7 @@ def _plan_tours(
         process = f"tour-{len(toured) // _TOURS_TOGETHER}"
         toured.add(subject["type"])
         for part in _part(_take_few_of_each(subject["operations"]), _MOST_IN_TOUR):
-            one = {**subject, "operations": part}
+            one: Subject = {**subject, "operations": part}
             yield {**_plan_mixed(one, process, chance), "kind": "tour"}
 
 
