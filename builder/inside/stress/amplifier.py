@@ -44,7 +44,7 @@ _POLL_S = 0.05
 _STACKS_S = 0.4  # for the fault handler to write where all threads are
 _MOST_ANSWER_BYTES = 1 << 20
 _LONGEST_SOURCE = 200  # characters of the name of a test
-_CACHED_CODES = 50_000
+_CACHED_FILES = 50_000
 
 
 @dataclass(kw_only=True, slots=True)
@@ -119,7 +119,7 @@ class Amplifier:
         self._say = say
         self._site = f"{site}/"
         self._own_files = (self._site, f"{tests or site}/")
-        self._is_own: dict[types.CodeType, bool] = {}
+        self._is_own: dict[str, bool] = {}  # by file: code of equal content is equal, whatever file it is in
         self._partners: dict[type | None, dict[str, list[Partner]]] = {}
         self._spent_s = 0.0
         self._trials = 0
@@ -167,16 +167,17 @@ class Amplifier:
 
     def _belongs_to_package(self, code: types.CodeType) -> bool:
         """Return whether code is the package's or its tests': what it calls may be another thing each time."""
-        if code not in self._is_own:
-            if len(self._is_own) > _CACHED_CODES:
+        file = code.co_filename
+        if file not in self._is_own:
+            if len(self._is_own) > _CACHED_FILES:
                 self._is_own.clear()
-            is_own = code.co_filename.startswith(self._own_files)
+            is_own = file.startswith(self._own_files)
             # The code of examples, but not that of imports.
-            is_example = code.co_filename.startswith("<")
-            is_frozen = code.co_filename.startswith("<frozen ")
-            self._is_own[code] = is_own or (is_example and not is_frozen)
+            is_example = file.startswith("<")
+            is_frozen = file.startswith("<frozen ")
+            self._is_own[file] = is_own or (is_example and not is_frozen)
 
-        return self._is_own[code]
+        return self._is_own[file]
 
     def _consider(self, call: LiveCall, frame: types.FrameType) -> None:
         """Keep a call, and try it if it is worth that and possible."""

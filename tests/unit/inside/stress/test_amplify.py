@@ -531,3 +531,16 @@ def test_which_tests_called_native_code_is_kept_for_the_choice_of_those_that_run
         ("t.py", "test_1", frozenset({"f"}))
     ]
     assert amplified.ran == {"t.py"}
+
+
+def test_code_belongs_to_a_package_by_its_file_also_where_other_code_reads_alike():
+    amplifier = object.__new__(Amplifier)
+    amplifier._own_files = ("/site/", "/tests/")
+    amplifier._is_own = {}
+    elsewhere = compile("call()", "/usr/lib/other.py", "exec")
+    own = compile("call()", "/site/other.py", "exec")
+    assert elsewhere == own
+    assert not amplifier._belongs_to_package(elsewhere)
+    assert amplifier._belongs_to_package(own)
+    assert amplifier._belongs_to_package(compile("call()", "<README.md>", "exec"))
+    assert not amplifier._belongs_to_package(compile("call()", "<frozen importlib>", "exec"))
