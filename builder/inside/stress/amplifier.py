@@ -119,7 +119,9 @@ class Amplifier:
         self._say = say
         self._site = f"{site}/"
         self._own_files = (self._site, f"{tests or site}/")
-        self._is_own: dict[str, bool] = {}  # by file: code of equal content is equal, whatever file it is in
+        self._is_own: dict[
+            str, bool
+        ] = {}  # by file: code of equal content is equal, whatever file it is in
         self._partners: dict[type | None, dict[str, list[Partner]]] = {}
         self._spent_s = 0.0
         self._trials = 0

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from builder.inside.stress import amplified_tests, amplify, live_trial, reached, snippets, values
+from builder.inside.stress.amplifier import Amplifier
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.live_calls import CallReader, LiveCall
 from builder.inside.stress.planner import Planner
