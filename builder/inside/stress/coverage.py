@@ -50,7 +50,8 @@ def describe_coverage(
         `kinds` (the first two, of each kind), `gil` (whether the GIL was ever on), `under_threads` (names of native
         callables, sorted) and `unshared` (the same of those that returned while threads shared nothing).
     """
-    ended = set(played.ended)
+    # What ended its process was played as well.
+    ended = {*played.ended, *(event["scenario"] for event in played.events)}
     kinds: dict[str, list[int]] = {}
     for scenario in plan:
         counts = kinds.setdefault(scenario["kind"], [0, 0])

@@ -59,7 +59,7 @@ _MORE_ROUNDS = 4  # times as many in each further pass through the plan
 _PROVED_ROUNDS = 60
 _MORE_ITERATIONS = 4  # times as many where a race was seen
 
-_PROVING_SHARE = 1.5
+_PROVING_SHARE = 2.0
 """Of the time that the plan has: for shrinking, counting and variants of what was seen."""
 _LEAST_S = 1.0  # for a pass through the plan that began just in time
 _VARIANT_TIMES = 2  # runs of each variant that tells what a harm needs

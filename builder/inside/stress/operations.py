@@ -26,6 +26,7 @@ _SLOW_S = 0.05
 
 _REPEATED = 2  # times that a result is compared with the first
 _OBSERVED_TIMES = 3  # at most, until those that change one another's results are gone
+_MOST_BEFORE = 4  # operations that change a subject before it is observed
 _MOST_CANDIDATES = 25  # expressions that are tried as observers
 _MOST_OBSERVERS = 12
 
@@ -137,7 +138,8 @@ class OperationTester:
         """Return operations that show a subject's state, such as `len(s)`.
 
         They change neither the subject nor each other's results: every candidate is evaluated several times on one
-        subject, and those whose results differ are dropped until the others are steady.
+        subject, and those whose results differ are dropped until the others are steady. The same is asked of subjects
+        that another operation has changed: what empties an object shows that only where there is something in it.
 
         Args:
             make: an expression that makes the subject.
@@ -149,8 +151,24 @@ class OperationTester:
             if has_result and _OBSERVING.fullmatch(operation["text"]):
                 candidates.append(operation["text"])
 
-        observers = candidates[:_MOST_CANDIDATES]
-        subject = self._evaluator.make(make)
+        steady = self._keep_steady(self._evaluator.make(make), candidates[:_MOST_CANDIDATES])
+        for text in _list_changing(operations, candidates):
+            subject = self._evaluator.make(make)
+            if self._evaluator.evaluate(text, subject).error is None:
+                unsteady = self._find_unsteady(subject, steady)
+                steady = [observer for observer in steady if observer not in unsteady]
+
+        return steady[:_MOST_OBSERVERS]
+
+    def _find_unsteady(self, subject: object, observers: Sequence[str]) -> set[str]:
+        """Return observers that show another state the second time, of those that show any."""
+        first = self._observe(subject, observers)
+        second = self._observe(subject, observers)
+        shown = zip(observers, first, second, strict=True)
+        return {text for text, before, after in shown if before != after and before is not None}
+
+    def _keep_steady(self, subject: object, observers: list[str]) -> list[str]:
+        """Return the observers whose results are the same again, when those of the others are asked for as well."""
         for _ in range(_OBSERVED_TIMES):
             first = self._observe(subject, observers)
             second = self._observe(subject, observers)
@@ -163,8 +181,18 @@ class OperationTester:
                 break
             observers = steady
 
-        return observers[:_MOST_OBSERVERS]
+        return observers
 
     def _observe(self, subject: object, observers: Sequence[str]) -> list[str | None]:
         """Return what each observer shows of a subject, as text; None where that cannot be shown."""
         return [show_value(self._evaluator.evaluate(text, subject).result) for text in observers]
+
+
+def _list_changing(operations: Sequence[Operation], candidates: Sequence[str]) -> list[str]:
+    """Return operations that may change a subject, one for each set of native callables, likely ones first."""
+    by_natives: dict[tuple[str, ...], str] = {}
+    for operation in sorted(operations, key=lambda operation: not operation["changes"]):
+        if operation["text"] not in candidates and "argument" not in operation:
+            by_natives.setdefault(tuple(operation["native"]), operation["text"])
+
+    return list(by_natives.values())[:_MOST_BEFORE]

@@ -17,6 +17,8 @@ from builder.inside.stress.argument_finder import ArgumentFinder
 from builder.inside.stress.evaluator import Evaluator
 from builder.inside.stress.interpreter import Interpreter
 from builder.inside.stress.journal import Journal
+from builder.inside.stress.learnt import Operation
+from builder.inside.stress.operations import OperationTester
 from builder.inside.stress.subjects import Subjects
 from builder.inside.stress.surface import Surface, list_own_names
 from builder.inside.stress.templates import iter_templates
@@ -444,3 +446,51 @@ def test_what_refuses_everything_is_tried_on_a_few_objects_before_the_rest(
     names = [name for name, _ in learner.tried if name in {"put", "room"}]
     assert names[:6] == ["put"] * 3 + ["room"] * 3
     assert sorted(names[6:]) == ["put", "put", "room", "room"]
+
+
+# --- what shows a state -------------------------------------------------------------
+
+
+class Vessel:
+    def __init__(self) -> None:
+        self.content = ""
+
+    def fill(self, text: str) -> None:
+        self.content += text
+
+    def take(self) -> str:
+        taken, self.content = self.content, ""
+        return taken
+
+    def show(self) -> str:
+        return self.content
+
+
+@pytest.mark.usefixtures("alarm")
+def test_what_empties_an_object_does_not_show_its_state(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+):
+    module = types.ModuleType("cellar")
+    module.Vessel = Vessel  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cellar", module)
+    calls = Evaluator(["cellar"], (), Journal(str(journal)), time.monotonic() + 60)
+    surface = Surface(["cellar"])
+    tester = OperationTester(calls, surface, Subjects(surface))
+
+    def operation(text: str, native: str, result: str | None) -> Operation:
+        return {
+            "text": text,
+            "native": [native],
+            "direct": True,
+            "result": result,
+            "changes": False,
+            "us": 1.0,
+        }
+
+    operations = [
+        operation("s.take()", "take", "''"),
+        operation("s.show()", "show", "''"),
+        operation("s.fill('ab')", "fill", None),
+    ]
+    assert tester.find_observers("cellar.Vessel()", operations) == ["s.show()"]
+    assert tester.find_observers("cellar.Vessel()", operations[:2]) == ["s.take()", "s.show()"]
