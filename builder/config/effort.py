@@ -12,7 +12,7 @@ class EffortLevel(StrEnum):
     NONE = "none"
     """Build, audit and import; put nothing under threads."""
     QUICK = "quick"
-    """The default: under half a minute per package."""
+    """The default: about a minute per package, besides compiling."""
     STANDARD = "standard"
     """Runs own tests and measures speed as well: a few minutes per package."""
     DEEP = "deep"

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from .scenarios import Scenario, count_calls
+from .scenario import REPEATED, Scenario, count_calls
 
 Event = dict[str, Any]
 """`what` (race, crash, hang, wrong), `scenario` (its id) and, by what it is: `kind`, what an Attribution has and
@@ -34,8 +34,11 @@ def deduplicate(events: Iterable[Event]) -> list[Event]:
 
 
 def name_event(event: Event) -> tuple[Any, ...]:
-    """Return what tells an event apart from others: its kind and places, or its scenario where it has no places."""
-    places = event.get("places") or [event["scenario"]]
+    """Return what tells an event apart from others: its kind and places, or its scenario where it has no places.
+
+    A scenario that was played several times is one.
+    """
+    places = event.get("places") or [event["scenario"].partition(REPEATED)[0]]
     return (event["what"], *places)
 
 

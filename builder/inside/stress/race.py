@@ -73,7 +73,7 @@ from .phases import Phases
 from .player import Player, PlayResult
 from .proofs import prove_events
 from .reproducer import Prover
-from .scenarios import Scenario
+from .scenario import REPEATED, Scenario
 from .selection import Selection, select
 from .stage import Stage, open_stage
 
@@ -538,7 +538,11 @@ def _repeat(scenarios: Iterable[Scenario], turn: int) -> Iterator[Scenario]:
     """Give scenarios again, under other names."""
     for scenario in scenarios:
         name, process = scenario["id"], scenario["process"]
-        yield {**scenario, "id": f"{name}+{turn}", "process": f"{process}+{turn}"}
+        yield {
+            **scenario,
+            "id": f"{name}{REPEATED}{turn}",
+            "process": f"{process}{REPEATED}{turn}",
+        }
 
 
 def race_own_tests(

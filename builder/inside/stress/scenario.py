@@ -11,6 +11,9 @@ Scenario = dict[str, Any]
 None), `natives` (native callables it reaches), `rows` (calls by kind of thread: text and result alone), `observe`,
 `sharing`, `iterations`, `threads`; and `once` where it can be played only once in a process."""
 
+REPEATED = "+"
+"""Stands in the id of a scenario that is played again between that of the first and how often it was played before."""
+
 # A thread makes its calls over and over for about this long: threads that begin together overlap for most of it.
 _WINDOW_US = 3000
 _STOPPING_US = 250.0  # of a call for which all threads have to stop: far longer than it takes alone

@@ -13,10 +13,11 @@ def test_events_of_one_kind_and_place_are_one():
         {"what": "race", "scenario": "b", "places": ["f (x.c)", "g (x.c)"]},
         {"what": "crash", "scenario": "a"},
         {"what": "crash", "scenario": "b"},
+        {"what": "crash", "scenario": "a+1"},  # the same, played again
     ]
     assert deduplicate(events) == [
         {**events[0], "times": 2},
-        {**events[2], "times": 1},
+        {**events[2], "times": 2},
         {**events[3], "times": 1},
     ]
 
