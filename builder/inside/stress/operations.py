@@ -162,26 +162,33 @@ class OperationTester:
 
     def _find_unsteady(self, subject: object, observers: Sequence[str]) -> set[str]:
         """Return observers that show another state the second time, of those that show any."""
-        first = self._observe(subject, observers)
-        second = self._observe(subject, observers)
-        shown = zip(observers, first, second, strict=True)
-        return {text for text, before, after in shown if before != after and before is not None}
+        unsteady: set[str] = set()
+        for text, first, second in self._observe_twice(subject, observers):
+            if first is not None and first != second:
+                unsteady.add(text)
+
+        return unsteady
 
     def _keep_steady(self, subject: object, observers: list[str]) -> list[str]:
         """Return the observers whose results are the same again, when those of the others are asked for as well."""
         for _ in range(_OBSERVED_TIMES):
-            first = self._observe(subject, observers)
-            second = self._observe(subject, observers)
-
             steady: list[str] = []
-            for text, first_text, second_text in zip(observers, first, second, strict=True):
-                if first_text is not None and first_text == second_text:
+            for text, first, second in self._observe_twice(subject, observers):
+                if first is not None and first == second:
                     steady.append(text)
             if steady == observers:
                 break
             observers = steady
 
         return observers
+
+    def _observe_twice(
+        self, subject: object, observers: Sequence[str]
+    ) -> list[tuple[str, str | None, str | None]]:
+        """Return each observer with what it shows of a subject, and again after all others were asked."""
+        first = self._observe(subject, observers)
+        second = self._observe(subject, observers)
+        return list(zip(observers, first, second, strict=True))
 
     def _observe(self, subject: object, observers: Sequence[str]) -> list[str | None]:
         """Return what each observer shows of a subject, as text; None where that cannot be shown."""

@@ -527,11 +527,14 @@ def choose_scenarios(
         effort: has `scenarios`.
     """
     most = effort["scenarios"] + len(surface["reached"])
+    chosen = list(plan[:most])
     repeatable = [scenario for scenario in plan if not scenario.get("once")]
-    turns = itertools.count(1) if repeatable else ()
-    repeated = itertools.chain.from_iterable(_repeat(repeatable, turn) for turn in turns)
+    turn = 0
+    while repeatable and len(chosen) < most:
+        turn += 1
+        chosen += _repeat(repeatable, turn)
 
-    return list(itertools.islice(itertools.chain(plan, repeated), most))
+    return chosen[:most]
 
 
 def _repeat(scenarios: Iterable[Scenario], turn: int) -> Iterator[Scenario]:

@@ -1,6 +1,6 @@
 """Which native callables were really put under threads: by what returned there, not by what was planned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .scenarios import Scenario
@@ -24,20 +24,16 @@ def find_reached(
         returned: calls that returned in more than one thread, by id of the scenario.
         surface: what learn.py wrote.
     """
-    natives = _list_natives(surface)
     stateless = set(surface.get("stateless", ()))
 
     reached: set[str] = set()
-    for scenario in plan:
+    for scenario, text, names in _iter_returned(plan, returned, surface):
         is_shared = scenario["sharing"] in _SHARING and scenario["make"] is not None
-        for text in returned.get(scenario["id"], ()):
-            # Methods of two types may be called the same.
-            names = natives.get(_find_operation(text), set()) & set(scenario["natives"])
-            is_on_argument = text.endswith(")(a)")  # an object that threads share as an argument
-            if is_shared or is_on_argument:
-                reached |= names
-            else:
-                reached |= names & stateless
+        is_on_argument = text.endswith(")(a)")  # an object that threads share as an argument
+        if is_shared or is_on_argument:
+            reached |= names
+        else:
+            reached |= names & stateless
 
     return reached
 
@@ -49,16 +45,28 @@ def find_unshared(
 
     The arguments are those of `find_reached`.
     """
-    natives = _list_natives(surface)
-
     unshared: set[str] = set()
-    for scenario in plan:
+    for scenario, _, names in _iter_returned(plan, returned, surface):
         is_apart = scenario["sharing"] in _KEEPING_APART and scenario["argument"] is None
         if is_apart:
-            for text in returned.get(scenario["id"], ()):
-                unshared |= natives.get(_find_operation(text), set()) & set(scenario["natives"])
+            unshared |= names
 
     return unshared
+
+
+def _iter_returned(
+    plan: Sequence[Scenario], returned: Mapping[str, Sequence[str]], surface: Mapping[str, Any]
+) -> Iterator[tuple[Scenario, str, set[str]]]:
+    """Give each call that returned in several threads, with its scenario and the native callables that it reaches."""
+    natives = _list_natives(surface)
+    for scenario in plan:
+        for text in returned.get(scenario["id"], ()):
+            # Methods of two types may be called the same.
+            yield (
+                scenario,
+                text,
+                natives.get(_find_operation(text), set()) & set(scenario["natives"]),
+            )
 
 
 def _find_operation(text: str) -> str:
