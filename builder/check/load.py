@@ -17,6 +17,7 @@ from builder.execute.guardian import clean_up_containers
 from builder.host import settings as host
 from builder.jobs.load import Load
 from builder.jobs.prebuilt import Prebuilt
+from builder.jobs.run_requirements import RunRequirements
 from builder.judge.loads import judge_load
 from builder.judge.package import merge_findings
 from builder.plan import graph
@@ -229,14 +230,14 @@ def _plan_wheel(
             prebuilt = make_prebuilt(wheel, base_label, required_wheels)
         prebuilt_by_id |= {job.id: job for job in prebuilt}
 
-        required_names = tuple(job.name for job in prebuilt[1:])  # the first is the wheel itself
+        native = tuple(job.name for job in prebuilt[1:])  # the first is the wheel itself
         load = Load(
             name=wheel.name,
             version=str(wheel.version),
             built_on=base_label,
             base=base,
             abis=tuple(required_wheels),
-            requires=required_names,
+            requirements=RunRequirements(native=native),
         )
         loads.append(load)
 

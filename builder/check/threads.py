@@ -30,6 +30,7 @@ from builder.jobs.build.build import Build
 from builder.jobs.images.interpreters import RaceInterpreter
 from builder.jobs.images.packages import PackagesImage
 from builder.jobs.images.race import RaceImage
+from builder.jobs.run_requirements import RunRequirements
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.judge.package import merge_findings
@@ -274,15 +275,17 @@ def _make_thread_jobs(trial: _Trial, effort: Effort) -> tuple[Race, Exercise]:
         timeout_s=package.timeout_s,
         memory_bytes=package.memory,
     )
-    requires = tuple(sorted(trial.companions))
+    requirements = RunRequirements(
+        native=tuple(sorted(trial.companions)),
+        system=package.run_packages(trial.base),
+    )
     race = Race(
         build=build,
         abi=trial.abi,
         effort=effort,
         tests=package.tests,
         recipes=package.recipes,
-        requires=requires,
-        packages=package.run_packages(trial.base),
+        requirements=requirements,
     )
     exercise = Exercise(
         name=build.name,
@@ -293,8 +296,7 @@ def _make_thread_jobs(trial: _Trial, effort: Effort) -> tuple[Race, Exercise]:
         tests=package.tests,
         sdist_filename=sdist.filename,
         sdist_sha256=sdist.sha256,
-        requires=requires,
-        packages=package.run_packages(trial.base),
+        requirements=requirements,
     )
 
     return race, exercise
@@ -309,7 +311,7 @@ def _iter_jobs(
     yield from graph.image_jobs(bases, (trial.base.name,), table, environment.abis)
     yield RaceInterpreter(base=trial.base, abi=trial.abi, release=table.releases[trial.abi.release])
     yield RaceImage(base=trial.base, abi=trial.abi)
-    for role, packages in (("race", race.image_packages), ("verify", exercise.packages)):
+    for role, packages in (("race", race.image_packages), ("verify", exercise.requirements.system)):
         if packages:
             yield PackagesImage(base=trial.base.name, packages=packages, role=role)
 

@@ -16,9 +16,10 @@ from builder.errors import InfrastructureError
 from builder.evidence.image import ImageFacts, read_image_content
 from builder.evidence.load import AbiLoad, LoadAnswers, LoadFacts
 from builder.jobs.images.ids import packages_image_id
-from builder.jobs.job import Result, run_requirement
+from builder.jobs.job import Result
 from builder.jobs.programs import CONTAINER_CODE, Program, ask, programs_digest
-from builder.jobs.wheels import required_wheels, wheel_for_abi
+from builder.jobs.run_requirements import NO_REQUIREMENTS, RunRequirements
+from builder.jobs.wheels import wheel_for_abi
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.package_names import project_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi, Base
     from builder.evidence.load import LoadAnswer
     from builder.jobs.job import Inputs, Needs, Tools
-    from builder.sources import Pure
     from builder.store.store import Store
 
 _PROGRAM = Program(package="load", answer=LoadAnswers, supervises=True)
@@ -48,10 +48,7 @@ class Load:
         built_on: name of the base that the wheels were built on.
         base: the base that they are loaded on.
         abis: the ABIs whose wheels are loaded, each with its interpreter.
-        requires: packages of the farm that must be installed with it; their wheels were built on the same base.
-        pure: pure-Python wheels that must be installed with it.
-        packages: system packages that they need.
-        after: names of packages that are installed beside it and imported before it.
+        requirements: what must be installed with it.
     """
 
     name: str
@@ -59,10 +56,7 @@ class Load:
     built_on: str
     base: Base
     abis: tuple[Abi, ...]
-    requires: tuple[str, ...] = ()
-    pure: tuple[Pure, ...] = ()
-    packages: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    requirements: RunRequirements = NO_REQUIREMENTS
 
     @cached_property
     def id(self) -> JobId:
@@ -71,33 +65,25 @@ class Load:
     @cached_property
     def needs(self) -> Needs:
         """The image to load in, and the builds of the package and of what must be installed with it."""
-        needs = {
-            "image": packages_image_id(self.base.name, self.packages, "verify"),
-            "build": JobId(JobKind.BUILD, self.name, self.built_on),
+        return {
+            "image": packages_image_id(self.base.name, self.requirements.system, "verify"),
+            **self.requirements.needs(self.name, self.built_on),
         }
-        for name in self.requires:
-            needs[run_requirement(name)] = JobId(JobKind.BUILD, name, self.built_on)
-
-        return needs
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        settings: dict[str, object] = {
+        return {
             CONTAINER_CODE: programs_digest(_PROGRAM.package),
-            "pure wheels": [wheel.sha256 for wheel in self.pure],
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
             "glibc of the base": self.base.glibc,
+            **self.requirements.settings(),
         }
-        # Only where it is so: the keys of all other loads were made before there was such a thing.
-        if self.after:
-            settings["imported first"] = self.after
-        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id: the image, and all wheels of builds."""
         needs = self.needs
         parts: dict[str, object] = {str(needs["image"]): read_image_content(inputs["image"])}
-        for role in ("build", *map(run_requirement, self.requires)):
+        for role in self.requirements.roles:
             parts[str(needs[role])] = inputs[role].files
 
         return parts
@@ -142,23 +128,18 @@ class Load:
             if wheel is None:
                 continue
 
-            missing = []
-            for name in self.requires:
-                if wheel_for_abi(inputs[run_requirement(name)], abi.name) is None:
-                    missing.append(name)
-
             claimed = runs_on(wheel, self.base)
-            yield abi.name, AbiLoad(wheel=wheel, claimed=claimed, missing=tuple(missing))
+            missing = self.requirements.find_missing(abi.name, inputs)
+            yield abi.name, AbiLoad(wheel=wheel, claimed=claimed, missing=missing)
 
     def _index_files(self, abi: Abi, inputs: Inputs, store: Store) -> dict[str, bytes | Path]:
         """Return a package index for one ABI, as files for a container: pages and wheels by absolute path.
 
         It has this build's wheel and the wheels that must be installed with it.
         """
-        builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
         manifest = index.make_manifest(
             index.Entry(filename=name, sha256=sha256)
-            for name, sha256 in required_wheels(abi.name, builds, self.pure)
+            for name, sha256 in self.requirements.list_wheels(abi.name, inputs)
         )
 
         folder = f"/farm/{abi.name}"
@@ -215,6 +196,6 @@ class Load:
             "requirement": f"{project_of(self.name)}=={self.version}",
             "index": f"file:///farm/{abi.name}/simple/",
         }
-        if self.after:
-            item["after"] = list(self.after)
+        if self.requirements.first:
+            item["after"] = list(self.requirements.first)
         return item

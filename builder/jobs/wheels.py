@@ -39,6 +39,11 @@ def wheel_for_abi(build: Evidence, abi: str) -> str | None:
     return filename if is_own else None
 
 
+def wheel_hash(build: Evidence, abi: str) -> str | None:
+    """Return the sha256 of the wheel that a build made for an ABI; None where it made none."""
+    return build.files.get(wheel_for_abi(build, abi) or "")
+
+
 def required_wheels(
     abi: str, builds: Iterable[Evidence], pure: Iterable[Pure]
 ) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from builder.jobs.images.race import RaceImage
 from builder.jobs.job import ImageJob
 from builder.jobs.load import Load
 from builder.jobs.remedy import Remedy
+from builder.jobs.run_requirements import RunRequirements
 from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
@@ -246,26 +247,22 @@ class _Planner:
         For each package and base it is built on, these are an audit, a remedy, and a load on every base.
         """
         for name, source in self.sources.items():
-            requires = self._own(source.needs)
             for built_on in self.matrix.build_on:
                 package = self.matrix.packages.get(name, self.default)
                 compared = _find_native(source, package) if source.is_built else ()
                 yield Audit(name=name, base=built_on, upstream=compared)
                 yield Remedy(name=name, base=self.catalog.bases[built_on])
                 for base in self.matrix.bases:
-                    packages = self._run_packages(source, base)
-                    if packages:
-                        yield PackagesImage(base=base, packages=packages, role="verify")
+                    requirements = self._find_requirements(source, base)
+                    if requirements.system:
+                        yield PackagesImage(base=base, packages=requirements.system, role="verify")
                     yield Load(
                         name=name,
                         version=source.version,
                         built_on=built_on,
                         base=self.catalog.bases[base],
                         abis=self.abis,
-                        requires=requires,
-                        pure=source.pure,
-                        packages=packages,
-                        after=self._find_companions(name),
+                        requirements=requirements,
                     )
 
     def iter_thread_jobs(
@@ -355,10 +352,7 @@ class _Planner:
             effort=effort,
             tests=package.tests if package else OwnTests(),
             recipes=package.recipes if package else (),
-            requires=self._own(source.needs),
-            pure=source.pure,
-            packages=self._run_packages(source, build.base),
-            after=self._find_companions(build.name),
+            requirements=self._find_requirements(source, build.base),
         )
 
     def _exercise_job(self, build: Build, abi: Abi, effort: Effort) -> Exercise:
@@ -375,10 +369,7 @@ class _Planner:
             tests=package.tests if package else OwnTests(),
             sdist_filename=build.sdist_filename,
             sdist_sha256=build.sdist_sha256,
-            requires=self._own(source.needs),
-            pure=source.pure,
-            packages=self._run_packages(source, build.base),
-            after=self._find_companions(build.name),
+            requirements=self._find_requirements(source, build.base),
         )
 
     def _speed_job(self, build: Build, abi: Abi, seconds: float) -> Speed:
@@ -397,10 +388,7 @@ class _Planner:
             base=build.base,
             abis=self._speed_abis(abi),
             seconds=seconds,
-            requires=self._own(source.needs),
-            pure=source.pure,
-            packages=self._run_packages(source, build.base),
-            after=self._find_companions(build.name),
+            requirements=self._find_requirements(source, build.base),
         )
 
     def _speed_abis(self, free_threaded: Abi) -> tuple[Abi, ...]:
@@ -411,6 +399,17 @@ class _Planner:
 
         return (free_threaded,)
 
+    def _find_requirements(self, source: Source, base: str) -> RunRequirements:
+        """Return what must be installed with a package to import it on a base."""
+        package = self.matrix.packages.get(source.name)
+
+        return RunRequirements(
+            native=self._own(source.needs),
+            pure=source.pure,
+            system=self._run_packages(source, base),
+            first=package.import_after if package else (),
+        )
+
     def _run_packages(self, source: Source, base: str) -> tuple[str, ...]:
         """Return the system packages that a package and what it needs have to find where they are used, sorted."""
         names: set[str] = set()
@@ -419,11 +418,6 @@ class _Planner:
             names.update(package.run_packages(self.catalog.bases[base]))
 
         return tuple(sorted(names))
-
-    def _find_companions(self, name: str) -> tuple[str, ...]:
-        """Return the packages that must be imported before a package."""
-        package = self.matrix.packages.get(name)
-        return () if package is None else package.import_after
 
     def _own(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return those of some packages that the farm builds itself; the others come from the index."""

@@ -16,11 +16,12 @@ from builder.evidence.exercise import ExerciseAnswer, ExerciseFacts
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.evidence.race import RaceFacts
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
-from builder.jobs.job import Result, run_requirement
+from builder.jobs.job import Result
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
+from builder.jobs.run_requirements import NO_REQUIREMENTS, RunRequirements
 from builder.jobs.threads.plan_file import read_plan
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, load_test_wheels
-from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
+from builder.jobs.wheels import WHEELS_FOLDER, wheel_files, wheel_for_abi, wheel_hash
 from builder.proxy.report import SessionReport
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from builder.config.matrix import OwnTests
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.jobs.threads.test_wheels import TestWheels
-    from builder.sources import Pure
 
 _PROGRAM = Program(
     package="stress",
@@ -55,10 +55,7 @@ class Exercise:
 
     Attributes:
         tests: how its own tests are run.
-        requires: packages of the farm that must be installed with it; their wheels are those for the same base.
-        pure: pure-Python wheels that must be installed with it.
-        packages: system packages that they need.
-        after: names of packages that are installed beside it and imported before it.
+        requirements: what must be installed with it.
     """
 
     name: str
@@ -69,10 +66,7 @@ class Exercise:
     sdist_filename: str
     sdist_sha256: str
     tests: OwnTests
-    requires: tuple[str, ...] = ()
-    pure: tuple[Pure, ...] = ()
-    packages: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    requirements: RunRequirements = NO_REQUIREMENTS
 
     @cached_property
     def id(self) -> JobId:
@@ -84,31 +78,23 @@ class Exercise:
 
         The index proxy is needed only to be there first; it counts in no key.
         """
-        needs = {
-            "image": packages_image_id(self.base, self.packages, "verify"),
+        return {
+            "image": packages_image_id(self.base, self.requirements.system, "verify"),
             "race": JobId(JobKind.RACE, self.name, self.base),
-            "build": JobId(JobKind.BUILD, self.name, self.base),
+            **self.requirements.needs(self.name, self.base),
+            "index proxy": INDEX_IMAGE,
         }
-        for name in self.requires:
-            needs[run_requirement(name)] = JobId(JobKind.BUILD, name, self.base)
-        needs["index proxy"] = INDEX_IMAGE
-
-        return needs
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        settings: dict[str, object] = {
+        return {
             CONTAINER_CODE: (programs_digest("stress"), FETCH_SCRIPT),
             "sdist": self.sdist_sha256,
             "effort": self.effort.record(),
             "own tests": self.tests.model_dump(),
             "ABIs": self.abi.directory,
-            "pure wheels": [wheel.sha256 for wheel in self.pure],
+            **self.requirements.settings(),
         }
-        if self.after:
-            settings["imported first"] = self.after
-
-        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id.
@@ -120,9 +106,8 @@ class Exercise:
             str(needs["image"]): read_image_content(inputs["image"]),
             str(needs["race"]): inputs["race"].key,
         }
-        for role in ("build", *map(run_requirement, self.requires)):
-            build = inputs[role]
-            parts[str(needs[role])] = build.files.get(wheel_for_abi(build, self.abi.name) or "")
+        for role in self.requirements.roles:
+            parts[str(needs[role])] = wheel_hash(inputs[role], self.abi.name)
 
         return parts
 
@@ -194,12 +179,11 @@ class Exercise:
         """
         tools.say("calling it by threads")
         plan = read_plan(inputs["race"], tools.store)
-        builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
         request = {
             "python": self.abi.python,
             "name": project_of(self.name),
             "requirement": f"{project_of(self.name)}=={self.version}",
-            "after": list(self.after),
+            "after": list(self.requirements.first),
             "wheels": WHEELS_FOLDER,
             **plan.to_json(),
             "suspects": _select_suspects(race),
@@ -208,7 +192,7 @@ class Exercise:
             "sdist": self._own_tests.sdist_path if self.sdist_sha256 else None,
             "effort": self.effort.record(),
         }
-        wheels = list(required_wheels(self.abi.name, builds, self.pure))
+        wheels = self.requirements.list_wheels(self.abi.name, inputs)
         files = {
             **wheel_files(wheels, tools.store),
             **self._own_tests.files(tools.store),

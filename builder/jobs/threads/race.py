@@ -17,8 +17,9 @@ from builder.evidence.image import ImageFacts, read_image_content, read_image_ta
 from builder.evidence.race import NO_SDIST, RaceAnswer, RaceFacts
 from builder.jobs.build.own_wheels import collect_own_wheels
 from builder.jobs.images.ids import INDEX_IMAGE, packages_image_id
-from builder.jobs.job import Result, build_requirement, run_requirement
+from builder.jobs.job import Result, build_requirement
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
+from builder.jobs.run_requirements import NO_REQUIREMENTS, RunRequirements
 from builder.jobs.threads.plan_file import PLAN_FILE, render_plan
 from builder.jobs.threads.sanitizer_build import (
     RACE_PYTHON,
@@ -28,7 +29,7 @@ from builder.jobs.threads.sanitizer_build import (
     SanitizerBuild,
 )
 from builder.jobs.threads.test_wheels import FETCH_SCRIPT, TestSuite, TestWheels
-from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
+from builder.jobs.wheels import WHEELS_FOLDER, wheel_files, wheel_for_abi, wheel_hash
 from builder.judge.wheel.thread_signs import list_signs
 from builder.proxy.report import SessionReport
 from builder.store.hashing import digest
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from builder.evidence.race import Sign
     from builder.jobs.build.build import Build
     from builder.jobs.job import Inputs, Needs, Tools
-    from builder.sources import Pure
     from builder.store.store import Store
 
 
@@ -79,12 +79,9 @@ class Race:
         build: how the package is built on the base; the sanitizer's build is made the same way.
         abi: the free-threaded ABI.
         recipes: expressions that make objects of the package.
-        requires: packages of the farm that must be installed with it; their wheels are those for the same base.
-        pure: pure-Python wheels that must be installed with it.
+        requirements: what must be installed with it.
         tests: how its own tests are run.
-        packages: system packages that the wheels need, beside those of the build.
         seed: the seed of the random order in which calls without a natural order are tried.
-        after: names of packages that are installed beside it and imported before it.
     """
 
     build: Build
@@ -92,10 +89,7 @@ class Race:
     effort: Effort
     tests: OwnTests
     recipes: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
-    pure: tuple[Pure, ...] = ()
-    packages: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    requirements: RunRequirements = NO_REQUIREMENTS
     seed: int = 1
 
     @cached_property
@@ -112,10 +106,8 @@ class Race:
         needs = {
             "image": packages_image_id(base, self.image_packages, "race"),
             "audit": JobId(JobKind.AUDIT, self.build.name, base),
-            "build": self.build.id,
+            **self.requirements.needs(self.build.name, base),
         }
-        for name in self.requires:
-            needs[run_requirement(name)] = JobId(JobKind.BUILD, name, base)
         for name in self.build.requires:
             needs[build_requirement(name)] = JobId(JobKind.BUILD, name, base)
         needs["index proxy"] = INDEX_IMAGE
@@ -125,7 +117,7 @@ class Race:
     @property
     def image_packages(self) -> tuple[str, ...]:
         """The system packages of its image: those of the build, and those that the wheels need."""
-        return tuple(sorted({*self.build.packages, *self.packages}))
+        return tuple(sorted({*self.build.packages, *self.requirements.system}))
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
@@ -138,12 +130,10 @@ class Race:
             "recipes": self.recipes,
             "own tests": self.tests.model_dump(),
             "ABIs": self.abi.directory,
-            "pure wheels": [wheel.sha256 for wheel in self.pure],
+            **self.requirements.settings(),
         }
         if self.build.constraints:
             settings["build constraints"] = self.build.constraints
-        if self.after:
-            settings["imported first"] = self.after
         settings |= self.build.rust.settings()
 
         return settings
@@ -158,11 +148,9 @@ class Race:
             str(needs["image"]): read_image_content(inputs["image"]),
             str(needs["audit"]): self._signs(inputs),
         }
-        run_roles = map(run_requirement, self.requires)
         build_roles = map(build_requirement, self.build.requires)
-        for role in ("build", *run_roles, *build_roles):
-            build = inputs[role]
-            parts[str(needs[role])] = build.files.get(wheel_for_abi(build, self.abi.name) or "")
+        for role in (*self.requirements.roles, *build_roles):
+            parts[str(needs[role])] = wheel_hash(inputs[role], self.abi.name)
 
         return parts
 
@@ -286,13 +274,12 @@ class Race:
             tools: of the job.
         """
         tools.say("looking for data races" if compiled else "learning how it is called")
-        builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
         request = {
             "python": self.abi.python,
             "race_python": RACE_PYTHON,
             "name": project_of(self.build.name),
             "requirement": f"{project_of(self.build.name)}=={self.build.version}",
-            "after": list(self.after),
+            "after": list(self.requirements.first),
             "wheels": WHEELS_FOLDER,
             "race_wheel": compiled.path if compiled else None,
             "sdist": self._own_tests.sdist_path if self.build.sdist_sha256 else None,
@@ -303,7 +290,7 @@ class Race:
             "kit": self._own_tests.describe_kit(test_wheels),
             "effort": self.effort.record(),
         }
-        wheels = list(required_wheels(self.abi.name, builds, self.pure))
+        wheels = self.requirements.list_wheels(self.abi.name, inputs)
         files = {
             **wheel_files(wheels, tools.store),
             **test_wheels.files([name for name, _ in wheels]),

@@ -14,9 +14,10 @@ from builder.engine.tasks import Limits
 from builder.evidence.image import ImageFacts, read_image_content, read_image_tag
 from builder.evidence.speed import SpeedAnswer, SpeedFacts
 from builder.jobs.images.ids import packages_image_id
-from builder.jobs.job import Result, run_requirement
+from builder.jobs.job import Result
 from builder.jobs.programs import CONTAINER_CODE, STRESS_FOLDER, Program, ask, programs_digest
-from builder.jobs.wheels import WHEELS_FOLDER, required_wheels, wheel_files, wheel_for_abi
+from builder.jobs.run_requirements import NO_REQUIREMENTS, RunRequirements
+from builder.jobs.wheels import WHEELS_FOLDER, wheel_files, wheel_for_abi, wheel_hash
 from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 from builder.untrusted.package_names import project_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from builder.config.catalog import Abi
     from builder.jobs.job import Inputs, Needs, Tools
-    from builder.sources import Pure
     from builder.store.evidence import Evidence
 
 _PROGRAM = Program(
@@ -46,10 +46,7 @@ class Speed:
     Attributes:
         abis: the free-threaded ABI and, where the matrix has one, an ABI with the GIL to compare it with.
         seconds: the most time to measure.
-        requires: packages of the farm that must be installed with it; their wheels are those for the same base.
-        pure: pure-Python wheels that must be installed with it.
-        packages: system packages that they need.
-        after: names of packages that are installed beside it and imported before it.
+        requirements: what must be installed with it.
     """
 
     name: str
@@ -57,10 +54,7 @@ class Speed:
     base: str
     abis: tuple[Abi, ...]
     seconds: float
-    requires: tuple[str, ...] = ()
-    pure: tuple[Pure, ...] = ()
-    packages: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    requirements: RunRequirements = NO_REQUIREMENTS
 
     @cached_property
     def id(self) -> JobId:
@@ -69,28 +63,20 @@ class Speed:
     @cached_property
     def needs(self) -> Needs:
         """The image to run in, the race job, and the builds of the package and of what must be installed with it."""
-        needs = {
-            "image": packages_image_id(self.base, self.packages, "verify"),
+        return {
+            "image": packages_image_id(self.base, self.requirements.system, "verify"),
             "race": JobId(JobKind.RACE, self.name, self.base),
-            "build": JobId(JobKind.BUILD, self.name, self.base),
+            **self.requirements.needs(self.name, self.base),
         }
-        for name in self.requires:
-            needs[run_requirement(name)] = JobId(JobKind.BUILD, name, self.base)
-
-        return needs
 
     def settings(self) -> Mapping[str, object]:
         """Return what can change the result besides the inputs, by names that a person understands."""
-        settings: dict[str, object] = {
+        return {
             CONTAINER_CODE: programs_digest("stress"),
             "effort": self.seconds,
             "ABIs": [(abi.name, abi.directory) for abi in self.abis],
-            "pure wheels": [wheel.sha256 for wheel in self.pure],
+            **self.requirements.settings(),
         }
-        if self.after:
-            settings["imported first"] = self.after
-
-        return settings
 
     def key_inputs(self, inputs: Inputs) -> Mapping[str, object]:
         """Return the part of the inputs that can change the result, by job id.
@@ -103,9 +89,8 @@ class Speed:
             str(needs["image"]): read_image_content(inputs["image"]),
             str(needs["race"]): _select_calls(inputs["race"]),
         }
-        for role in ("build", *map(run_requirement, self.requires)):
-            wheels = [wheel_for_abi(inputs[role], abi.name) or "" for abi in self.abis]
-            parts[str(needs[role])] = [inputs[role].files.get(wheel) for wheel in wheels]
+        for role in self.requirements.roles:
+            parts[str(needs[role])] = [wheel_hash(inputs[role], abi.name) for abi in self.abis]
 
         return parts
 
@@ -151,17 +136,16 @@ class Speed:
             tools: the store that has the wheels, the container engine, and `say`, which shows progress.
         """
         tools.say("measuring its speed")
-        builds = [inputs[role] for role in ("build", *map(run_requirement, self.requires))]
         interpreters: dict[str, JsonValue] = {}
         files: dict[str, bytes | Path] = {}
         for abi in self.abis:
             if wheel_for_abi(inputs["build"], abi.name) is not None:
                 interpreters[abi.name] = abi.python
-                files |= wheel_files(required_wheels(abi.name, builds, self.pure), tools.store)
+                files |= wheel_files(self.requirements.list_wheels(abi.name, inputs), tools.store)
 
         request: dict[str, JsonValue] = {
             "requirement": f"{project_of(self.name)}=={self.version}",
-            "after": list(self.after),
+            "after": list(self.requirements.first),
             "wheels": WHEELS_FOLDER,
             **calls,
             "interpreters": interpreters,
