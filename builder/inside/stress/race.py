@@ -35,105 +35,37 @@ import contextlib
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
 from ..supervise.programs import compile_programs
 from ..supervise.work_clock import CLOCK
-from . import (
-    amplify,
-    arms,
-    canaries,
-    coverage,
-    installing,
-    instrumentation,
-    learning,
-    owntests,
-    reached,
-    scenarios,
-    unpacking,
-)
+from . import canaries, coverage, installing, instrumentation, owntests, unpacking
 from .amplify import Amplified
 from .answer import write_answer
 from .causes import label_causes
-from .events import (
-    Event,
-    deduplicate,
-    is_own,
-    list_interference,
-    name_shared_type,
-    print_events,
-    rank_events,
-)
+from .events import Event, is_own, list_interference, print_events, rank_events
 from .interpreter import SANITIZER_PATIENCE_S, Interpreter
 from .phases import Phases
-from .player import Player, PlayResult
+from .player import PlayResult
 from .proofs import prove_events
-from .reproducer import Prover
-from .scenario import REPEATED, Scenario
-from .selection import Selection, select
-from .stage import Stage, open_stage
-
-_PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
-_PROVED_ROUNDS = 12  # a program of few calls has time for more
-_ARMS_SHARE = 0.5
-"""Of the time that the plan has: for variants of the scenarios in which a race was seen. Not measured."""
-
-_MOST_LISTED = 40  # events of each sort: one fault may show in many places
-
-_TIMES_WATCHED = 2  # own tests of each native callable; of those that the plan has reached, one
-_TIMES_PLAIN = 3  # a trial takes a tenth of the time without the sanitizer
-
-Effort = dict[str, Any]
-"""`threads`, `scenarios`, `pairs`, `learn_s`, `race_s`, `amplify_s`, `proofs`, `times`: config/effort.py."""
-
-_RECORDING_SHARE = (
-    0.5  # of the time for own tests: they only run, on an interpreter without a sanitizer
+from .race_search import (
+    TIMES_PLAIN,
+    Effort,
+    Search,
+    choose_scenarios,
+    learn_surface,
+    plan_scenarios,
+    play_all,
+    run_own_code,
 )
+from .reproducer import Prover
+from .selection import select
+from .stage import open_stage
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Search:
-    """What was done under the sanitizer, and what was seen.
-
-    Attributes:
-        surface: what learn.py wrote.
-        plan: the scenarios that were planned, the most important first.
-        chosen: those of them that were to be played.
-        played: what came of those that were played.
-        amplified: what came of own tests and examples whose native calls threads made as well.
-        by_id: all scenarios, those of own tests among them.
-        events: what was seen, each once, with what its variants showed.
-        own_code: which own tests and examples are worth running again.
-        player: has played the plan, and can play more.
-    """
-
-    surface: dict[str, Any]
-    plan: list[Scenario]
-    chosen: list[Scenario]
-    played: PlayResult
-    amplified: Amplified
-    by_id: dict[str, Scenario]
-    events: list[Event]
-    own_code: Selection
-    player: Player
-
-    @property
-    def races(self) -> list[Event]:
-        """The races, of whatever code."""
-        return [event for event in self.events if event["what"] == "race"]
-
-    @property
-    def harms(self) -> list[Event]:
-        """The crashes and hangs."""
-        return [event for event in self.events if event["what"] in {"crash", "hang"}]
-
-    def list_race_places(self) -> set[tuple[str, ...]]:
-        """Return the places of all races."""
-        return {tuple(event["places"]) for event in self.races}
+_PROVED_ROUNDS = 12  # a program of few calls has time for more
+_MOST_LISTED = 40  # events of each sort: one fault may show in many places
 
 
 def main() -> None:
@@ -273,77 +205,6 @@ def open_sanitizer(
     return race, all_native
 
 
-def play_all(
-    request: dict[str, Any],
-    plain: Interpreter,
-    race: Interpreter,
-    names: list[str],
-    native: set[str],
-    phases: Phases,
-) -> Search | None:
-    """Learn how to call the distribution, let threads do so, and try with less shared what raced.
-
-    Args:
-        request: what this program was asked.
-        plain: the interpreter without the sanitizer.
-        race: the one with it.
-        names: import names of the distribution's modules.
-        native: file names of its native code.
-        phases: measures how long each takes.
-
-    Returns:
-        What was done and seen; None where nothing was learnt.
-    """
-    effort: Effort = request["effort"]
-    folder = unpacking.unpack_sealed(request["sdist"])
-    with contextlib.ExitStack() as stack:
-        with phases.measure("installing for own code"):
-            stage = stack.enter_context(open_stage(request, folder))
-        with phases.measure("recording own code"):
-            recorded = run_own_code(request, stage, plain, names, native)
-        with phases.measure("learning"):
-            surface = learn_surface(plain, names, request, folder, recorded)
-        if surface is None:
-            return None
-        # What own tests call is used, whether or not it has a public name.
-        surface["callables"] = sorted({*surface["callables"], *recorded.calls})
-
-        plan = plan_scenarios(surface, request)
-        with phases.measure("playing"):
-            player = Player(
-                race, surface["prelude"], native, rounds=_PLAYED_ROUNDS, seconds=effort["race_s"]
-            )
-            chosen = choose_scenarios(plan, surface, effort)
-            played = player.play(chosen)
-        amplified = Amplified()
-        covered = reached.find_reached(plan, played.returned, surface)
-        selection = select(recorded.parts, recorded.ran, times=_TIMES_WATCHED, covered=covered)
-        if selection.steps:  # there is something to make by threads as well
-            with phases.measure("amplifying own code"):
-                amplified = run_own_code(request, stage, race, names, native, selection)
-
-    by_id = {scenario["id"]: scenario for scenario in chosen} | amplified.scenarios
-    seen = [*played.events, *amplified.events]
-    with phases.measure("sharing less"):
-        measured = arms.measure_arms(player, seen, by_id, _ARMS_SHARE * effort["race_s"])
-
-    events = [measured.describe(event) for event in deduplicate([*seen, *measured.more_races])]
-    for event in events:
-        event["shares"] = name_shared_type(by_id[event["scenario"]])
-
-    return Search(
-        surface=surface,
-        plan=plan,
-        chosen=chosen,
-        played=played,
-        amplified=amplified,
-        by_id=by_id,
-        events=events,
-        own_code=select(recorded.parts, recorded.ran, times=_TIMES_PLAIN),
-        player=player,
-    )
-
-
 def prove_all(
     search: Search, races_of_tests: list[Event], prover: Prover, effort: Effort
 ) -> dict[str, Any]:
@@ -415,7 +276,7 @@ def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str,
     return {
         "surface": coverage.describe_surface(surface),
         "plan": chosen,
-        "own_code": select(recorded.parts, recorded.ran, times=_TIMES_PLAIN).to_json(),
+        "own_code": select(recorded.parts, recorded.ran, times=TIMES_PLAIN).to_json(),
         **coverage.describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},
@@ -429,123 +290,6 @@ def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str,
         "advisory": [],
         "harms": [],
     }
-
-
-def run_own_code(
-    request: dict[str, Any],
-    stage: Stage,
-    interpreter: Interpreter,
-    names: list[str],
-    native: set[str],
-    selection: Selection | None = None,
-) -> Amplified:
-    """Run the distribution's own tests and examples; of a selection, let threads make the native calls as well.
-
-    Args:
-        request: what this program was asked.
-        stage: has the tests.
-        interpreter: what runs them.
-        names: import names of the distribution's modules.
-        native: file names of its extension modules.
-        selection: what of them to run; None for all, of which it is only recorded how native code is called.
-    """
-    forks = selection is not None
-    effort: Effort = request["effort"]
-    kit = request.get("kit") or {}
-    return amplify.amplify(
-        stage,
-        interpreter,
-        names,
-        native,
-        after=installing.list_companions(request, interpreter.site),
-        threads=effort["threads"],
-        seconds=effort["amplify_s"] * (1.0 if forks else _RECORDING_SHARE),
-        forks=forks,
-        deselect=kit.get("deselect", ()),
-        selection=None if selection is None else selection.to_json(),
-    )
-
-
-def learn_surface(
-    plain: Interpreter,
-    names: list[str],
-    request: dict[str, Any],
-    folder: str | None,
-    recorded: Amplified,
-) -> dict[str, Any] | None:
-    """Return what learn.py finds out of the distribution, its "surface"; None where it never found anything.
-
-    Args:
-        plain: the interpreter without the sanitizer.
-        names: import names of the distribution's modules.
-        request: what this program was asked.
-        folder: the unpacked sdist; None where there is none.
-        recorded: how the distribution's own tests call its native code.
-    """
-    learn_request = {
-        "modules": names,
-        "after": installing.list_companions(request, plain.site),
-        "folder": folder,
-        "recipes": [*request["recipes"], *recorded.makes],
-        "recorded": recorded.arguments,
-        "seconds": request["effort"]["learn_s"],
-    }
-    return learning.learn(plain, learn_request)
-
-
-def plan_scenarios(surface: dict[str, Any], request: dict[str, Any]) -> list[Scenario]:
-    """Return the scenarios for a surface, i.e. for what learn.py found out."""
-    effort: Effort = request["effort"]
-    plan = scenarios.plan(
-        surface,
-        threads=effort["threads"],
-        seed=request["seed"],
-        pairs=effort["pairs"],
-        signs=request["signs"],
-    )
-
-    callables = len(surface["callables"])
-    reached = len(surface["reached"])
-    print(
-        f"{callables} native callables, {reached} can be called, {len(plan)} scenarios", flush=True
-    )
-
-    return plan
-
-
-def choose_scenarios(
-    plan: Sequence[Scenario], surface: dict[str, Any], effort: Effort
-) -> list[Scenario]:
-    """Return the scenarios that are to be played: so many that each run of the same search plays the same.
-
-    How many it is depends on what there is to call, and not on how fast this machine is: time is only a limit. Where
-    there are fewer, they are played again: what is rare may show then.
-
-    Args:
-        plan: all scenarios, the most important first.
-        surface: what learn.py wrote.
-        effort: has `scenarios`.
-    """
-    most = effort["scenarios"] + len(surface["reached"])
-    chosen = list(plan[:most])
-    repeatable = [scenario for scenario in plan if not scenario.get("once")]
-    turn = 0
-    while repeatable and len(chosen) < most:
-        turn += 1
-        chosen += _repeat(repeatable, turn)
-
-    return chosen[:most]
-
-
-def _repeat(scenarios: Iterable[Scenario], turn: int) -> Iterator[Scenario]:
-    """Give scenarios again, under other names."""
-    for scenario in scenarios:
-        name, process = scenario["id"], scenario["process"]
-        yield {
-            **scenario,
-            "id": f"{name}{REPEATED}{turn}",
-            "process": f"{process}{REPEATED}{turn}",
-        }
 
 
 def race_own_tests(

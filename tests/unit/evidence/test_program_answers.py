@@ -24,7 +24,16 @@ from builder.evidence.load import LoadAnswers
 from builder.evidence.own_tests import OwnTests, OwnTestsRace
 from builder.evidence.race import RaceAnswer
 from builder.evidence.speed import SpeedAnswer
-from builder.inside.stress import canaries, coverage, exercise, installing, learning, race, speed
+from builder.inside.stress import (
+    canaries,
+    coverage,
+    exercise,
+    installing,
+    learning,
+    race,
+    race_search,
+    speed,
+)
 from builder.inside.stress.phases import Phases
 from builder.inside.stress.speed_calls import choose_calls
 
@@ -424,7 +433,7 @@ def test_a_search_plays_as_many_scenarios_as_there_are_things_to_call():
     surface = {"reached": ["foo.f"]}
 
     def names(most: int) -> list[str]:
-        chosen = race.choose_scenarios(plan, surface, {"scenarios": most})
+        chosen = race_search.choose_scenarios(plan, surface, {"scenarios": most})
         assert len({scenario["id"] for scenario in chosen}) == len(chosen)
         return [scenario["id"] for scenario in chosen]
 
@@ -439,6 +448,6 @@ def test_a_search_plays_as_many_scenarios_as_there_are_things_to_call():
         "pair-0+2",
         "pair-2+2",
     ]
-    again = race.choose_scenarios(plan, surface, {"scenarios": 4})[3]
+    again = race_search.choose_scenarios(plan, surface, {"scenarios": 4})[3]
     assert again["process"] == "process of pair-0+1"
-    assert race.choose_scenarios([], surface, {"scenarios": 9}) == []
+    assert race_search.choose_scenarios([], surface, {"scenarios": 9}) == []
