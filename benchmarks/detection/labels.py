@@ -15,6 +15,9 @@ GIL = "gil-required"
 
 _TABLES = Path(__file__).parents[1]
 
+_MOST_IN_BATCH = 8
+"""Packages: some ten minutes at `standard`, on two cores."""
+
 _SHARED = {
     "object": "threads share an object",
     "argument": "threads share an argument",
@@ -113,11 +116,15 @@ def _split_cell(cell: str | None) -> tuple[str, ...]:
 
 
 def split_into_batches(labels: list[Label]) -> list[list[Label]]:
-    """Return the labels in lists that have each package once: a matrix for each."""
+    """Return the labels in lists that have each package once, and few of them: a matrix for each.
+
+    A farm builds all packages before it looks for what breaks under threads; what a batch came to is safe when it ends.
+    """
     batches: list[list[Label]] = []
     for label in labels:
         for batch in batches:
-            if all(label.package != other.package for other in batch):
+            has_room = len(batch) < _MOST_IN_BATCH
+            if has_room and all(label.package != other.package for other in batch):
                 batch.append(label)
                 break
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.detection.counts import contains_function, names_fault
-from benchmarks.detection.labels import GIL, SAFE, Label, split_into_batches
+from benchmarks.detection.labels import GIL, SAFE, Label
 from benchmarks.farm import run_farm
 from builder.store.store import Store
 from tests.corpus import make_sdist
@@ -56,29 +56,24 @@ class Package:
 
 
 def examine(
-    name: str, labels: list[Label], folder: Path, effort: str, *, reads_only: bool = False
+    name: str, batch: list[Label], place: Path, effort: str, *, reads_only: bool = False
 ) -> list[Package]:
-    """Run the farm on labelled packages, and return what it found of each.
+    """Run the farm on a batch of labelled packages, and return what it found of each.
 
-    A batch that the farm cannot run does not end the measurement: its packages are `NOT_MEASURED`. What the farm has
-    evidence of in the folder, it does not do again.
+    Where the farm cannot run, all are `NOT_MEASURED`. What it has evidence of in the folder, it does not do again.
 
     Args:
         name: of the set.
-        labels: its packages.
-        folder: for a wheelhouse a batch.
+        batch: packages of the set, each once.
+        place: for a matrix and a wheelhouse.
         effort: of the run.
         reads_only: whether nothing is run, and what is in the folder is read.
     """
-    packages: list[Package] = []
-    for number, batch in enumerate(split_into_batches(labels)):
-        place = folder / str(number)
-        failure = ""
-        if not reads_only:
-            failure = _run_batch(name, batch, place, effort)
-        packages += read_run(batch, place / "wheelhouse", failure)
+    failure = ""
+    if not reads_only:
+        failure = _run_batch(name, batch, place, effort)
 
-    return packages
+    return read_run(batch, place / "wheelhouse", failure)
 
 
 def _run_batch(name: str, batch: list[Label], place: Path, effort: str) -> str:

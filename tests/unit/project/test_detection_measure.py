@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 
 from benchmarks.detection import labels as tables
-from benchmarks.detection import replays, runs
+from benchmarks.detection import record as measure_record
+from benchmarks.detection import replays, rounds, runs
 from benchmarks.detection.labels import Label, split_into_batches
 from benchmarks.detection.reach import summarize_reach
+from benchmarks.detection.record import Record, Round, identify_detector
+from benchmarks.detection.rounds import measure_round
 from benchmarks.detection.runs import (
     BLAMED,
     METHODS,
     NOT_MEASURED,
     Package,
     examine,
+    make_unmeasured,
     names_one_of,
     read_package,
     read_run,
@@ -151,6 +155,48 @@ def test_with_no_run_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert packages[0].failure == "there is no verdicts.json"
 
 
+def test_what_is_on_record_is_not_measured_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    asked: list[list[str]] = []
+
+    def answer(name: str, batch: list[Label], place: Path, effort: str, **_: Any) -> list[Package]:
+        asked.append([one.package for one in batch])
+        return [read_package(one, {"verdict": "distinct", "findings": []}, {}) for one in batch]
+
+    monkeypatch.setattr(rounds, "examine", answer)
+    path = tmp_path / "record.json"
+    first, second = Round("corpus", 1, "quick"), Round("corpus", 2, "quick")
+    labels = [label("one", "distinct"), label("two", "distinct"), label("three", "distinct")]
+
+    measure_round(first, labels[:2], tmp_path, Record(path, "this"))
+    again = measure_round(first, labels, tmp_path, Record(path, "this"))
+    assert asked == [["one", "two"], ["three"]]
+    assert [package.label for package in again] == labels
+    assert {package.verdict for package in again} == {"distinct"}
+
+    measure_round(second, labels, tmp_path, Record(path, "this"))
+    measure_round(first, labels[:1], tmp_path, Record(path, "another"))
+    assert asked[2:] == [["one", "two", "three"], ["one"]]
+    assert Record(path, "this").find(second, labels[0]) is None
+
+
+def test_what_could_not_be_measured_is_not_recorded(tmp_path: Path):
+    path = tmp_path / "record.json"
+    record, first, one = Record(path, "this"), Round("corpus", 1, "quick"), label("one", "distinct")
+    record.add(first, [make_unmeasured(one, "no engine")], {"date": "2026-11-27"})
+
+    assert not path.exists()
+    assert record.find(first, one) is None
+    assert record.describe(first, [one]) is None
+
+
+def test_the_detector_is_named_by_what_makes_its_verdicts(monkeypatch: pytest.MonkeyPatch):
+    before = identify_detector()
+    assert before == identify_detector()
+
+    monkeypatch.setattr(measure_record, "programs_digest", lambda package: f"other {package}")
+    assert identify_detector() != before
+
+
 def test_a_package_that_is_in_no_set_is_refused():
     sets = tables.read_sets(["corpus", "releases"], ["ticketry"])
     assert {name: len(labels) for name, labels in sets.items()} == {"corpus": 1}
@@ -190,6 +236,11 @@ def test_a_matrix_has_each_package_once():
     mended = label("pkg", "compatible", version="2")
     other = label("other", "compatible", version="1")
     assert split_into_batches([broken, mended, other]) == [[broken, other], [mended]]
+
+
+def test_a_matrix_has_few_packages():
+    batches = split_into_batches([label(f"pkg-{number}", "distinct") for number in range(20)])
+    assert [len(batch) for batch in batches] == [8, 8, 4]
 
 
 @pytest.mark.parametrize("name", tables.SETS)
