@@ -33,6 +33,7 @@ class Finding:
         race: whether that program needs the race detector's interpreter.
         cause: what all findings with the same cause are called; empty where that is not known.
         functions: dotted names of the package's functions that it is about.
+        places: of a race, the native functions that race, each with its file.
         also: what else it is about, each as `where` has it for a finding of its own: places of the same cause.
         calls: the calls that show a fault under threads, in words; empty for any other.
         seen: a wrong result that was met, beside the right one; empty where there was none.
@@ -57,6 +58,7 @@ class Finding:
     race: bool = False
     cause: str = ""
     functions: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     calls: str = ""
     seen: str = ""

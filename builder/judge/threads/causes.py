@@ -6,6 +6,7 @@ race detector saw and what the plain interpreter did are the same, here. docs/de
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ _RACES: frozenset[FindingCode] = frozenset({"WF604", "WF605"})
 
 _UNEXPLAINED: frozenset[FindingCode] = frozenset({"WF615", "WF621"})
 """Codes of what may come of memory that threads have damaged before."""
+
+_MOST_PLACES = 2  # a race has two sides
 
 _COUNTED: dict[FindingCode, tuple[str, str]] = {
     "WF601": ("crash", "crashes"),
@@ -150,14 +153,15 @@ def _join(group: Sequence[Finding]) -> Finding:
     if len(ranked) == 1:
         return first
 
-    counts: dict[FindingCode, int] = {}
+    by_code: dict[FindingCode, list[Finding]] = {}
     for finding in ranked[1:]:
-        counts[finding.code] = counts.get(finding.code, 0) + 1
+        by_code.setdefault(finding.code, []).append(finding)
     parts = []
-    for code, count in counts.items():
+    for code, alike in by_code.items():
         singular, plural = _COUNTED[code]
         more = "more " if code == first.code else ""
-        parts.append(f"{count} {more}{singular if count == 1 else plural}")
+        places = "" if first.code in _RACES else _describe_common_places(alike)
+        parts.append(f"{len(alike)} {more}{singular if len(alike) == 1 else plural}{places}")
 
     threads = join_faults([finding.threads for finding in ranked if finding.threads is not None])
     shown = next((finding for finding in ranked if finding.script), first)
@@ -176,3 +180,24 @@ def _join(group: Sequence[Finding]) -> Finding:
         remedy=first.remedy if threads is None else threads.remedy,
         threads=threads,
     )
+
+
+def _describe_common_places(findings: Sequence[Finding]) -> str:
+    """Return in which functions of native code most of some races are, to be added to their count.
+
+    Harm is told by the calls that showed it; where it comes from is what its races have in common. Empty for what is no
+    race, and where races have nothing in common.
+    """
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        if finding.code in _RACES:
+            counts.update(dict.fromkeys(finding.places, 1))
+
+    common = [
+        place for place, count in counts.most_common(_MOST_PLACES) if 2 * count > len(findings)
+    ]
+    if not common:
+        return ""
+
+    share = "in" if all(counts[place] == len(findings) for place in common) else "most in"
+    return f" [{share} {' and '.join(common)}]"

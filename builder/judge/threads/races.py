@@ -85,6 +85,7 @@ def _race_finding(
         race=True,
         cause=race.cause,
         functions=functions,
+        places=tuple(race.places),
         also=_list_also(race),
         remedy=fault.remedy,
         calls=calls,

@@ -183,6 +183,21 @@ def test_findings_of_one_cause_become_the_gravest():
     assert (other.code, other.where) == ("WF605", "z.load")
 
 
+def test_harm_is_told_with_what_its_races_have_in_common():
+    """The calls that show a damaged free list are those of whoever comes next."""
+    make, end, other = "vec_make (_vec.c)", "vec_dealloc (_vec.c)", "vec_cross (_vec.c)"
+
+    def detail_of(*places: tuple[str, ...]) -> str:
+        races = [finding("WF605", "v", "v.Vec", cause="v", places=place) for place in places]
+        (one,) = fold_causes([finding("WF603", "v.sub", "v.Vec"), *races])
+        return one.detail.partition("cause: ")[2]
+
+    assert detail_of((make, end)) == f"1 race [in {make} and {end}]"
+    assert detail_of((make, end), (make, other)) == f"2 races [in {make}]"
+    assert detail_of((make,), (make, other), (end,)) == f"3 races [most in {make}]"
+    assert detail_of((make,), (other,)) == "2 races"
+
+
 def test_of_races_with_one_cause_the_one_with_a_program_is_told():
     (one,) = fold_causes(
         [
