@@ -28,6 +28,6 @@ def program_files(package: str, folder: str = "/") -> dict[str, bytes]:
     target = PurePosixPath(folder, "inside")
     paths = [inside / "__init__.py"]
     for name in (package, *_COMPANIONS.get(package, ())):
-        paths += sorted((inside / name).glob("*.py"))
+        paths += sorted((inside / name).rglob("*.py"))
 
     return {str(target / path.relative_to(inside)): path.read_bytes() for path in paths}

@@ -65,7 +65,7 @@ class Proof(Model):
 
 
 class Side(Model):
-    """A function of the package behind one side of a race, or behind a crash: builder/inside/stress/causes.py."""
+    """A function of the package behind one side of a race, or a crash: builder/inside/stress/sanitizer/causes.py."""
 
     function: str
     """Its dotted name in Python, else its name in C or C++; of a builtin type where the package has none near."""

@@ -16,7 +16,7 @@ _TESTED = (
 
 
 class Tests(Model):
-    """Tests and examples of the package that are run again: builder/inside/stress/selection.py."""
+    """Tests and examples of the package that are run again: builder/inside/stress/own_tests/selection.py."""
 
     file: str
     """The file of tests, from the folder that it is imported from; empty for documents with examples."""

@@ -16,7 +16,7 @@ Step = Annotated[tuple[str, str | None], ARRAY]
 
 
 class Delays(Model):
-    """Delays of threads, by which a program brings about rare orders: builder/inside/stress/schedules.py."""
+    """Delays of threads, by which a program brings about rare orders: builder/inside/stress/play/schedules.py."""
 
     seed: int
     """Decides which of the yield points are taken."""
@@ -41,7 +41,7 @@ class Scenario(Model):
     """Unique in a plan."""
 
     kind: str
-    """What is tried, such as `pair` or `meeting`: builder/inside/stress/scenarios.py has the kinds."""
+    """What is tried, such as `pair` or `meeting`: builder/inside/stress/play/scenarios.py has the kinds."""
 
     process: str
     """Scenarios of one process follow one another in it."""
@@ -61,7 +61,7 @@ class Scenario(Model):
     sharing: Literal[
         "shared", "private", "fresh", "series", "separate", "distinct", "argument", "component"
     ]
-    """Who gets which subject: builder/inside/stress/harness.py says what each means."""
+    """Who gets which subject: builder/inside/stress/play/harness.py says what each means."""
 
     iterations: int
     """Calls that each thread makes in a round."""

@@ -20,7 +20,7 @@ Rates = dict[str, dict[Count, Many[Rate]]]
 """By ABI and number of threads, one measurement for each round; the same place is the same round."""
 
 Reason = Literal["raises", "slow", "short", "uneven", "ends"]
-"""Why a call is not measured: builder/inside/stress/benchmark.py says what each means."""
+"""Why a call is not measured: builder/inside/stress/measure/benchmark.py says what each means."""
 
 
 _MEASURED = ("cpus", "install", "gil", "tried", "left_out", "rounds", "plain", "calls")

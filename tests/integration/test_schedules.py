@@ -31,8 +31,8 @@ done
 SEARCH = """
 import json
 from inside.stress import schedule_search
-from inside.stress.interpreter import Interpreter
-from inside.stress.reproducer import Prover
+from inside.stress.process.interpreter import Interpreter
+from inside.stress.proof.reproducer import Prover
 from inside.supervise.work_clock import CLOCK
 
 def make_scenario(make, *rows):

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ..stress.amplifier import Amplifier, Settings
-from ..stress.live_calls import CallReader, LiveCall
-from ..stress.live_trial import Trial
-from ..stress.recording import Recorder
+from ..stress.calls.live_calls import CallReader, LiveCall
+from ..stress.calls.recording import Recorder
+from ..stress.own_tests.amplifier import Amplifier, Settings
+from ..stress.own_tests.live_trial import Trial
 from .places import Place, Places, is_guarded, is_importing
 from .surface import GrowingSurface
 

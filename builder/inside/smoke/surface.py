@@ -4,7 +4,7 @@ import sys
 import types
 from collections.abc import Iterable, Mapping
 
-from ..stress.surface import Surface, is_native_module, is_native_type
+from ..stress.calls.surface import Surface, is_native_module, is_native_type
 
 
 class GrowingSurface(Surface):

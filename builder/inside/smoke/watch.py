@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..stress.amplifier import Settings
+from ..stress.own_tests.amplifier import Settings
 from ..supervise.witness import Witness
 from .amplifier import CommandAmplifier, Record
 from .places import Places

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from . import reached
-from .amplify import Amplified
-from .player import PlayResult, adapt_for_sanitizer
-from .scenarios import Scenario
-from .speed_calls import choose_calls
+from .measure.speed_calls import choose_calls
+from .own_tests.amplify import Amplified
+from .play import reached
+from .play.player import PlayResult, adapt_for_sanitizer
+from .play.scenarios import Scenario
 
 _LEARNT_FACTS = ("prelude", "failed", "callables", "reached", "fatal", "complete")
 """What of a surface is a fact; the rest is for the plan alone."""

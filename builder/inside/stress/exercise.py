@@ -29,11 +29,11 @@ from typing import Any
 from ..supervise.accounts import supervise
 from ..supervise.programs import compile_programs
 from ..supervise.work_clock import CLOCK
-from . import amplify, installing, owntests, schedule_search, unpacking
-from .amplify import Amplified
-from .answer import write_answer
-from .causes import label_causes
-from .events import (
+from .own_tests import amplify, owntests
+from .own_tests.amplify import Amplified
+from .own_tests.stage import open_stage
+from .package import installing, unpacking
+from .play.events import (
     Event,
     deduplicate,
     is_garbage,
@@ -42,13 +42,15 @@ from .events import (
     print_events,
     rank_events,
 )
-from .interpreter import Interpreter
-from .phases import Phases
-from .player import Player, PlayResult
-from .proofs import prove_each
-from .reproducer import Predicate, Prover
-from .scenarios import Scenario
-from .stage import open_stage
+from .play.player import Player, PlayResult
+from .play.scenarios import Scenario
+from .process.answer import write_answer
+from .process.interpreter import Interpreter
+from .process.phases import Phases
+from .proof import schedule_search
+from .proof.proofs import prove_each
+from .proof.reproducer import Predicate, Prover
+from .sanitizer.causes import label_causes
 
 _PATIENCE_S = 10.0
 """How long a scenario may go on without a sign of life."""

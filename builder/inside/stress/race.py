@@ -41,15 +41,21 @@ from typing import Any
 from ..supervise.accounts import supervise
 from ..supervise.programs import compile_programs
 from ..supervise.work_clock import CLOCK
-from . import canaries, coverage, installing, instrumentation, owntests, unpacking
-from .amplify import Amplified
-from .answer import write_answer
-from .causes import label_causes
-from .events import Event, is_own, list_interference, print_events, rank_events
-from .interpreter import SANITIZER_PATIENCE_S, Interpreter
-from .phases import Phases
-from .player import PlayResult
-from .proofs import prove_events
+from . import coverage
+from .calls import instrumentation
+from .own_tests import owntests
+from .own_tests.amplify import Amplified
+from .own_tests.selection import select
+from .own_tests.stage import open_stage
+from .package import installing, unpacking
+from .play import canaries
+from .play.events import Event, is_own, list_interference, print_events, rank_events
+from .play.player import PlayResult
+from .process.answer import write_answer
+from .process.interpreter import SANITIZER_PATIENCE_S, Interpreter
+from .process.phases import Phases
+from .proof.proofs import prove_events
+from .proof.reproducer import Prover
 from .race_search import (
     TIMES_PLAIN,
     Effort,
@@ -60,9 +66,7 @@ from .race_search import (
     play_all,
     run_own_code,
 )
-from .reproducer import Prover
-from .selection import select
-from .stage import open_stage
+from .sanitizer.causes import label_causes
 
 _PROVED_ROUNDS = 12  # a program of few calls has time for more
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places

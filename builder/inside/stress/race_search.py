@@ -8,15 +8,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import amplify, arms, installing, learning, reached, scenarios, unpacking
-from .amplify import Amplified
-from .events import Event, deduplicate, name_shared_type
-from .interpreter import Interpreter
-from .phases import Phases
-from .player import Player, PlayResult
-from .scenario import REPEATED, Scenario
-from .selection import Selection, select
-from .stage import Stage, open_stage
+from .learn import learning
+from .own_tests import amplify
+from .own_tests.amplify import Amplified
+from .own_tests.selection import Selection, select
+from .own_tests.stage import Stage, open_stage
+from .package import installing, unpacking
+from .play import reached, scenarios
+from .play.events import Event, deduplicate, name_shared_type
+from .play.player import Player, PlayResult
+from .play.scenario import REPEATED, Scenario
+from .process.interpreter import Interpreter
+from .process.phases import Phases
+from .proof import arms
 
 _PLAYED_ROUNDS = 1  # the sanitizer sees accesses that nothing orders, also where they do not happen at the same instant
 _ARMS_SHARE = 0.5

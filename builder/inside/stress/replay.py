@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
-from . import installing
-from .answer import write_answer
-from .interpreter import Interpreter
-from .script_run import run_script
+from .package import installing
+from .process.answer import write_answer
+from .process.interpreter import Interpreter
+from .proof.script_run import run_script
 
 _PATIENCE_S = 60.0  # of one run; the farm gives the container 70 s for each
 _KEPT_OUTPUT = 6000  # characters, the last ones

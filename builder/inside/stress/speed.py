@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import supervise
-from . import installing
-from .answer import write_answer
-from .benchmark import PLAIN, Benchmark
-from .interpreter import Interpreter
+from .measure.benchmark import PLAIN, Benchmark
+from .package import installing
+from .process.answer import write_answer
+from .process.interpreter import Interpreter
 
 
 def main() -> None:

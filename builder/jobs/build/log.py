@@ -39,7 +39,7 @@ _PURE_WHEEL_EXIT_CODE = 5
 """cibuildwheel's exit code where a build made a wheel without native code (cibuildwheel/errors.py)."""
 
 _SDIST_REFUSED = re.compile(r"^wheelfarm-sdist-refused: (.*)$", re.MULTILINE)
-"""What builder/inside/stress/sdists.py prints of an sdist that it does not unpack."""
+"""What builder/inside/stress/package/sdists.py prints of an sdist that it does not unpack."""
 
 _REQUIRED_HINT = "required from here"
 _REQUIRED_FROM = re.compile(r"^(?!/usr/)(\S+:\d+):\d+:\s+required from here$")

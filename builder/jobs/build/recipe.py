@@ -41,7 +41,7 @@ _INPUTS_IN_CONTAINER = "/opt/wheelfarm/inputs"
 _PROJECT_IN_CONTAINER = "/project"  # cibuildwheel's own
 _PYTHON_IN_CONTAINER = "/opt/python/cp39-cp39/bin/python"  # what cibuildwheel itself uses there
 
-UNPACK_PROGRAM = ROOT / "inside" / "stress" / "sdists.py"
+UNPACK_PROGRAM = ROOT / "inside" / "stress" / "package" / "sdists.py"
 """The program that unpacks sdists, in containers; it needs nothing but Python's standard library."""
 _TOOLCHAIN_FOLDER = "/opt/wheelfarm/rust"
 """Where a Rust toolchain goes that is not the base's."""

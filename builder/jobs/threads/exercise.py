@@ -46,7 +46,7 @@ _PROGRAM = Program(
     folder=STRESS_FOLDER,
 )
 _MEMORY_BYTES = 4 << 30
-"""A process that grows without end meets a lower limit before (builder/inside/stress/memory.py)."""
+"""A process that grows without end meets a lower limit before (builder/inside/stress/process/memory.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)

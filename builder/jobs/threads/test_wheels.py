@@ -161,7 +161,7 @@ class TestSuite:
         return self.effort.tests_s > 0 and fetched.is_unavailable
 
     def make_request(self, needed: TestWheels) -> JsonValue:
-        """Return the request to builder/inside/stress/owntests.py; None where the tests cannot run, or have no time.
+        """Return the request to builder/inside/stress/own_tests/owntests.py; None where none can run.
 
         Args:
             needed: the wheels that the tests need, as they were fetched; empty where the tests cannot run.
@@ -180,7 +180,7 @@ class TestSuite:
         }
 
     def describe_kit(self, needed: TestWheels) -> JsonValue:
-        """Return what builder/inside/stress/amplify.py installs and leaves out; None where there is no pytest.
+        """Return what builder/inside/stress/own_tests/amplify.py installs and leaves out; None without pytest.
 
         Args:
             needed: the wheels that the tests need, as they were fetched; empty where the tests cannot run.

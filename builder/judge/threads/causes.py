@@ -1,7 +1,8 @@
 """One finding for one cause: findings about threads that have the same cause become one. Pure.
 
-Which events have one cause is found out where they were seen (builder/inside/stress/causes.py), and whether what the
-race detector saw and what the plain interpreter did are the same, here. docs/decisions/0030-one-finding-per-cause.md.
+Which events have one cause is found out where they were seen (builder/inside/stress/sanitizer/causes.py), and whether
+what the race detector saw and what the plain interpreter did are the same, here.
+docs/decisions/0030-one-finding-per-cause.md.
 """
 
 from __future__ import annotations

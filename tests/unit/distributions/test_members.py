@@ -16,8 +16,8 @@ from builder.distributions import members
 from builder.distributions.members import NotAnSdistError, iter_members
 from builder.distributions.metadata import NotADistributionError, sdist_metadata
 from builder.host.settings import IndexSettings
-from builder.inside.stress import sdists
-from builder.inside.stress.sdists import SdistError
+from builder.inside.stress.package import sdists
+from builder.inside.stress.package.sdists import SdistError
 from builder.jobs.threads.test_requirements import find_test_requirements
 from builder.sources.build_requirements import read_build_requirements
 from builder.sources.client import Index

@@ -24,18 +24,12 @@ from builder.evidence.load import LoadAnswers
 from builder.evidence.own_tests import OwnTests, OwnTestsRace
 from builder.evidence.race import RaceAnswer
 from builder.evidence.speed import SpeedAnswer
-from builder.inside.stress import (
-    canaries,
-    coverage,
-    exercise,
-    installing,
-    learning,
-    race,
-    race_search,
-    speed,
-)
-from builder.inside.stress.phases import Phases
-from builder.inside.stress.speed_calls import choose_calls
+from builder.inside.stress import coverage, exercise, race, race_search, speed
+from builder.inside.stress.learn import learning
+from builder.inside.stress.measure.speed_calls import choose_calls
+from builder.inside.stress.package import installing
+from builder.inside.stress.play import canaries
+from builder.inside.stress.process.phases import Phases
 
 REPORT = """\
 ==================

@@ -15,7 +15,7 @@ from builder.errors import ExitCode, ReplayError
 from builder.evidence.replay import ReplayAnswer
 from builder.farm import replay as replays
 from builder.farm.replay import Replay, ReplayResult
-from builder.inside.stress import installing
+from builder.inside.stress.package import installing
 from builder.jobs.job import Tools
 from builder.judge.findings import Finding
 from builder.judge.location import Location

@@ -81,7 +81,7 @@ def test_what_imports_the_package_under_test_lies_aside_and_on_the_path():
         "/opt/bin/python", "-P", "-m", "inside.stress.race", "/farm/request.json", "/result/race.json",
     ]  # fmt: skip
     assert task.environment == {"PYTHONPATH": "/farm/programs"}
-    programs = {f"/farm/programs/inside/{name}" for name in ("__init__.py", "stress/race.py", "stress/learn.py")}  # fmt: skip
+    programs = {f"/farm/programs/inside/{name}" for name in ("__init__.py", "stress/race.py", "stress/learn/learn.py")}  # fmt: skip
     assert programs < task.files.keys()
 
 

@@ -328,7 +328,7 @@ for name in sys.argv[1:]:
     path.write_text(text)
 json.dump(played, sys.stdout)
 """
-STRESS = "builder/inside/stress/calling.py"
+STRESS = "builder/inside/stress/learn/calling.py"
 FILES: dict[str, Callable[[], set[str]]] = {
     "README.md": set,
     "matrix.toml": set,

@@ -17,7 +17,7 @@ from builder.config import catalog, matrix
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Matrix, Package
 from builder.host.settings import IndexSettings
-from builder.inside.stress import sdists
+from builder.inside.stress.package import sdists
 from builder.plan import graph
 from builder.sources import Source
 from builder.sources.client import Index

@@ -91,10 +91,10 @@ BREACHES = {
         "builder.farm.run -> sqlite3",
     ),
     "inside to host": Breach(
-        "builder/inside/stress/values.py",
+        "builder/inside/stress/calls/values.py",
         "import builder.errors",
         "run in containers",
-        "builder.inside.stress.values -> builder.errors",
+        "builder.inside.stress.calls.values -> builder.errors",
     ),
     "host to inside": Breach(
         "builder/check/read.py",

@@ -15,8 +15,8 @@ import pytest
 from builder.inside.smoke.amplifier import CommandAmplifier
 from builder.inside.smoke.places import Places
 from builder.inside.smoke.surface import GrowingSurface
-from builder.inside.stress.amplifier import Settings
-from builder.inside.stress.live_calls import LiveCall
+from builder.inside.stress.calls.live_calls import LiveCall
+from builder.inside.stress.own_tests.amplifier import Settings
 
 SITE = "/env/lib/site-packages"
 

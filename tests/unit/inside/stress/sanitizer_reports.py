@@ -1,7 +1,7 @@
 """Reports as ThreadSanitizer writes them, for the tests of what reads and judges them."""
 
-from builder.inside.stress.attribution import Attribution, attribute
-from builder.inside.stress.reports import parse
+from builder.inside.stress.sanitizer.attribution import Attribution, attribute
+from builder.inside.stress.sanitizer.reports import parse
 
 OURS = "_fast.cpython-314t-x86_64-linux-gnu.so"
 

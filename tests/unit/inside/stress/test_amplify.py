@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import amplified_tests, amplify, live_trial, reached, snippets, values
-from builder.inside.stress.amplifier import Amplifier
-from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.live_calls import CallReader, LiveCall
-from builder.inside.stress.planner import Planner
-from builder.inside.stress.recording import Recorder
+from builder.inside.stress.calls import snippets, values
+from builder.inside.stress.calls.live_calls import CallReader, LiveCall
+from builder.inside.stress.calls.recording import Recorder
+from builder.inside.stress.own_tests import amplified_tests, amplify, live_trial
+from builder.inside.stress.own_tests.amplifier import Amplifier
+from builder.inside.stress.own_tests.planner import Planner
+from builder.inside.stress.play import reached
+from builder.inside.stress.process.interpreter import Interpreter
 from builder.inside.supervise.records import Records
 
 MARK = "abc"

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import arms, harness
-from builder.inside.stress.events import Event
-from builder.inside.stress.scenarios import Scenario
+from builder.inside.stress.play import harness
+from builder.inside.stress.play.events import Event
+from builder.inside.stress.play.scenarios import Scenario
+from builder.inside.stress.proof import arms
 
 
 def scenario(name: str = "pair-1", **more: Any) -> Scenario:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import installing, instrumentation
-from builder.inside.stress.forkserver_process import ForkServer
-from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.player import Player, PlayResult
+from builder.inside.stress.calls import instrumentation
+from builder.inside.stress.package import installing
+from builder.inside.stress.play.forkserver_process import ForkServer
+from builder.inside.stress.play.player import Player, PlayResult
+from builder.inside.stress.process.interpreter import Interpreter
 from tests.unit.inside.load.test_attacks import FIND_PIPE, FORGED
 from tests.unit.inside.stress.sanitizer_reports import BUMP, OURS, PEEK, race
 from tests.unit.inside.stress.test_player import scenario

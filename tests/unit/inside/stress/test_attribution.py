@@ -1,7 +1,7 @@
 import pytest
 
-from builder.inside.stress.attribution import attribute
-from builder.inside.stress.reports import parse
+from builder.inside.stress.sanitizer.attribution import attribute
+from builder.inside.stress.sanitizer.reports import parse
 from tests.unit.inside.stress.sanitizer_reports import (
     BUMP,
     CALL,

@@ -1,6 +1,7 @@
 import pytest
 
-from builder.inside.stress import bench_worker, forkserver
+from builder.inside.stress.measure import bench_worker
+from builder.inside.stress.play import forkserver
 
 
 def test_calls_are_made_as_often_as_told_on_an_object_of_each_thread():

@@ -2,8 +2,8 @@ import sys
 import time
 from typing import Any
 
-from builder.inside.stress.benchmark import PLAIN, Benchmark
-from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.measure.benchmark import PLAIN, Benchmark
+from builder.inside.stress.process.interpreter import Interpreter
 
 CALLS = [
     PLAIN,

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.inside.stress import calling, values
-from builder.inside.stress.calling import Budget, Search, Tried
+from builder.inside.stress.calls import values
+from builder.inside.stress.learn import calling
+from builder.inside.stress.learn.calling import Budget, Search, Tried
 
 
 class Table:

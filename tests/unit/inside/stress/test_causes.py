@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import causes, reports
-from builder.inside.stress.attribution import make_owner_test
-from builder.inside.stress.native_names import NativeNames
+from builder.inside.stress.sanitizer import causes, reports
+from builder.inside.stress.sanitizer.attribution import make_owner_test
+from builder.inside.stress.sanitizer.native_names import NativeNames
 from tests.unit.inside.stress.sanitizer_reports import CALL, EVAL, FREE, race
 
 SO = "_core.cpython-314t-x86_64-linux-gnu.so"

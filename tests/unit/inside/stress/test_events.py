@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress.events import deduplicate, is_garbage, name_shared_type, rank_events
+from builder.inside.stress.play.events import deduplicate, is_garbage, name_shared_type, rank_events
 
 
 def test_events_of_one_kind_and_place_are_one():

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import harness, values
+from builder.inside.stress.calls import values
+from builder.inside.stress.play import harness
 
 Call = tuple[str, Callable[[Any, Any], Any], str | None]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.inside.stress.interpreter import Interpreter
+from builder.inside.stress.process.interpreter import Interpreter
 
 
 def test_an_environment_is_what_native_code_needs_and_no_more(

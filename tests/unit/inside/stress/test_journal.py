@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from builder.inside.stress.journal import Journal, read_entry, read_last_call
+from builder.inside.stress.process.journal import Journal, read_entry, read_last_call
 
 DIE = """
 import os, signal, sys
-from builder.inside.stress.journal import Journal
+from builder.inside.stress.process.journal import Journal
 journal = Journal(sys.argv[1])
 journal.write("p.first()")
 journal.write("p.last('\\u00e9')")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import kit, unpacking
-from builder.inside.stress.pytest_plugin import Plugin
+from builder.inside.stress.own_tests import kit
+from builder.inside.stress.own_tests.pytest_plugin import Plugin
+from builder.inside.stress.package import unpacking
 
 
 @pytest.fixture

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import learn, learning, values
-from builder.inside.stress import surface as surface_module
-from builder.inside.stress.argument_finder import ArgumentFinder
-from builder.inside.stress.evaluator import Evaluator
-from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.journal import Journal
-from builder.inside.stress.learnt import Operation
-from builder.inside.stress.operations import OperationTester
-from builder.inside.stress.subjects import Subjects
-from builder.inside.stress.surface import Surface, list_own_names
-from builder.inside.stress.templates import iter_templates
+from builder.inside.stress.calls import surface as surface_module
+from builder.inside.stress.calls import values
+from builder.inside.stress.calls.learnt import Operation
+from builder.inside.stress.calls.subjects import Subjects
+from builder.inside.stress.calls.surface import Surface, list_own_names
+from builder.inside.stress.calls.templates import iter_templates
+from builder.inside.stress.learn import learn, learning
+from builder.inside.stress.learn.argument_finder import ArgumentFinder
+from builder.inside.stress.learn.evaluator import Evaluator
+from builder.inside.stress.learn.operations import OperationTester
+from builder.inside.stress.process.interpreter import Interpreter
+from builder.inside.stress.process.journal import Journal
 
 NATIVE = "_queue"
 """An extension module that comes with every interpreter: one type, with methods, and one exception."""

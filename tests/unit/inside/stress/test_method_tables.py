@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.inside.stress import method_tables
-from builder.inside.stress.method_tables import list_native_functions
-from builder.inside.stress.native_names import NativeNames
-from builder.inside.stress.surface import Surface
+from builder.inside.stress.calls import method_tables
+from builder.inside.stress.calls.method_tables import list_native_functions
+from builder.inside.stress.calls.surface import Surface
+from builder.inside.stress.sanitizer.native_names import NativeNames
 
 
 @pytest.fixture(scope="module")

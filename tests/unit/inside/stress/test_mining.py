@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.inside.stress import mining
+from builder.inside.stress.learn import mining
 
 _LONG_S = 60.0
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress.native_names import (
+from builder.inside.stress.sanitizer.native_names import (
     NativeNames,
     demangle_cython,
     name_function,

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import owntests, pytest_runner, reports
-from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.pytest_runner import PytestRunner
+from builder.inside.stress.own_tests import owntests, pytest_runner
+from builder.inside.stress.own_tests.pytest_runner import PytestRunner
+from builder.inside.stress.process.interpreter import Interpreter
+from builder.inside.stress.sanitizer import reports
 from builder.inside.supervise.accounts import OWN
 from tests.unit.inside.stress.sanitizer_reports import BUMP, OURS, PEEK, race
 

@@ -12,12 +12,17 @@ from builder.engine.programs import program_files
 from builder.jobs.programs import STRESS_FOLDER
 
 FILES = program_files("stress", STRESS_FOLDER)
-MODULES = sorted(Path(name).stem for name in FILES if "/stress/" in name)
+PROGRAMS = sorted(
+    name.partition("/inside/stress/")[2].removesuffix(".py").replace("/", ".")
+    for name in FILES
+    if "/stress/" in name
+)
+MODULES = sorted({name.rpartition(".")[2] for name in PROGRAMS})
 
 PLAY = """
 import json, sys
-from inside.stress.interpreter import Interpreter
-from inside.stress.player import Player
+from inside.stress.process.interpreter import Interpreter
+from inside.stress.play.player import Player
 scenario, site = json.loads(sys.argv[1]), sys.argv[2]
 player = Player(Interpreter(sys.executable, site), ["values", "race"], set(), rounds=1, seconds=20)
 played = player.play([scenario])
@@ -27,8 +32,8 @@ print(json.dumps([played.ended, played.errors, played.events]))
 
 BENCH = """
 import json, sys
-from inside.stress.interpreter import Interpreter
-from inside.stress.bench_process import BenchWorker
+from inside.stress.process.interpreter import Interpreter
+from inside.stress.measure.bench_process import BenchWorker
 worker = BenchWorker(Interpreter(sys.executable, sys.argv[2]), json.loads(sys.argv[1]))
 print(json.dumps(worker.ask({"check": 0, "slowest_s": 1.0})["why"]))
 worker.close()
@@ -72,7 +77,7 @@ def run(programs: Path, folder: Path, *command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", PROGRAMS)
 def test_every_program_is_imported_without_the_farm(programs: Path, tmp_path: Path, module: str):
     lines = ["import sys, inside.stress." + module, "print('builder' in sys.modules)"]
     assert run(programs, tmp_path, "-c", "\n".join(lines)) == "False\n"

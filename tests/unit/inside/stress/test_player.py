@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import endings
-from builder.inside.stress.forkserver_process import ForkServer
-from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.native_names import NativeNames
-from builder.inside.stress.player import Player, PlayResult, adapt_for_sanitizer
+from builder.inside.stress.play import endings
+from builder.inside.stress.play.forkserver_process import ForkServer
+from builder.inside.stress.play.player import Player, PlayResult, adapt_for_sanitizer
+from builder.inside.stress.process.interpreter import Interpreter
+from builder.inside.stress.sanitizer.native_names import NativeNames
 from tests.unit.inside.stress.sanitizer_reports import BUMP, CALL, OTHER, OURS, PEEK, race
 
 PRELUDE = ["os", "threading"]

@@ -1,6 +1,6 @@
 import pytest
 
-from builder.inside.stress.pytest_report import find_single_threaded
+from builder.inside.stress.own_tests.pytest_report import find_single_threaded
 
 REPORT = """\
 tests/test_put.py ·.·                                                     [100%]

@@ -1,5 +1,5 @@
-from builder.inside.stress.attribution import attribute
-from builder.inside.stress.reports import Report, parse
+from builder.inside.stress.sanitizer.attribution import attribute
+from builder.inside.stress.sanitizer.reports import Report, parse
 from tests.unit.inside.stress.sanitizer_reports import BUMP, CALL, EVAL, MODULES, PEEK, race
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.player import PlayResult
-from builder.inside.stress.reproducer import Prover
-from builder.inside.stress.scenarios import Scenario
-from builder.inside.stress.script_run import Run
+from builder.inside.stress.play.player import PlayResult
+from builder.inside.stress.play.scenarios import Scenario
+from builder.inside.stress.process.interpreter import Interpreter
+from builder.inside.stress.proof.reproducer import Prover
+from builder.inside.stress.proof.script_run import Run
 from builder.inside.supervise.work_clock import CLOCK
 
 NOTHING = Run(frozenset(), {}, "")

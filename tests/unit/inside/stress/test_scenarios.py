@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress import scenarios, script, values
+from builder.inside.stress.calls import values
+from builder.inside.stress.play import scenarios
+from builder.inside.stress.proof import script
 
 CALLBACK = values.CALLBACK
 KINDS = {

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from builder.config.catalog import images_dir
-from builder.inside.stress import delays, exercise, schedule_search, script
-from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.schedules import KINDS, PLANS, make_plan
-from builder.inside.stress.script_run import run_script
+from builder.inside.stress import exercise
+from builder.inside.stress.play import delays
+from builder.inside.stress.play.schedules import KINDS, PLANS, make_plan
+from builder.inside.stress.process.interpreter import Interpreter
+from builder.inside.stress.proof import schedule_search, script
+from builder.inside.stress.proof.script_run import run_script
 
 from .test_reproducer import MadeUp, crashed, scenario
 

@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from builder.inside.stress import endings, script
-from builder.inside.stress.interpreter import Interpreter
-from builder.inside.stress.script_run import run_script
+from builder.inside.stress.play import endings
+from builder.inside.stress.process.interpreter import Interpreter
+from builder.inside.stress.proof import script
+from builder.inside.stress.proof.script_run import run_script
 
 PLAIN = Interpreter(sys.executable, ".", patience_s=20.0)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.inside.stress import sdists, unpacking
-from builder.inside.stress.sdists import SdistError
+from builder.inside.stress.package import sdists, unpacking
+from builder.inside.stress.package.sdists import SdistError
 from builder.inside.supervise.accounts import OWN
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from builder.inside.stress.planner import Planner
-from builder.inside.stress.pytest_plugin import Plugin, choose_tests
-from builder.inside.stress.selection import Part, PartLog, read_part, select
+from builder.inside.stress.own_tests.planner import Planner
+from builder.inside.stress.own_tests.pytest_plugin import Plugin, choose_tests
+from builder.inside.stress.own_tests.selection import Part, PartLog, read_part, select
 
 
 def part(name: str, seconds: float, *callables: str, file: str = "test_a.py", opening_s: float = 0):

@@ -1,6 +1,6 @@
 from typing import Any
 
-from builder.inside.stress.speed_calls import choose_calls
+from builder.inside.stress.measure.speed_calls import choose_calls
 
 
 def operation(text: str, *native: str, **more: Any) -> dict[str, Any]:

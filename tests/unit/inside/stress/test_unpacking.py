@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.inside.stress import unpacking
+from builder.inside.stress.package import unpacking
 from builder.inside.supervise.accounts import OWN
 from tests.unit.local_index import archive
 

@@ -6,8 +6,8 @@ from typing import Any
 from jsonschema.validators import validator_for
 
 from builder.config.matrix import Matrix
-from builder.inside.stress.attribution import attribute
-from builder.inside.stress.reports import parse
+from builder.inside.stress.sanitizer.attribution import attribute
+from builder.inside.stress.sanitizer.reports import parse
 from builder.judge import interfaces
 from builder.judge.package import JudgedPackage, judge_package
 from builder.judge.package_evidence import PackageEvidence

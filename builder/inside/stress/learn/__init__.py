@@ -1,0 +1,1 @@
+"""Finds out which calls of a package end well, with which arguments."""

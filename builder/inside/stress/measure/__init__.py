@@ -1,0 +1,1 @@
+"""Measures how many calls a second threads make."""

@@ -1,0 +1,1 @@
+"""A distribution under test: how it is installed, and its sdist unpacked."""

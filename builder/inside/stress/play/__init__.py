@@ -1,0 +1,1 @@
+"""Plans what threads do with a package, and lets them do it."""

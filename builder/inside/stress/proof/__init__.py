@@ -1,0 +1,1 @@
+"""Programs that show a fault again, and what it needs to show."""

@@ -1,0 +1,1 @@
+"""Reports of ThreadSanitizer, and which functions of a package they blame."""
