@@ -7,7 +7,7 @@
  *
  * A thread sleeps there, attached and with the locks that it has, as any thread may whose CPU is taken from it: what
  * shows with a delay can show without one. How many delays a thread makes, how long they are and at which points they
- * are made is told from outside (inside/stress/schedules.py); at which of these points, a generator of random numbers
+ * are made is told from outside (inside/stress/play/schedules.py); at which of these points, a generator of random numbers
  * decides that begins alike for the same seed. A yield point takes no lock and allocates nothing. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -9,6 +9,7 @@ from typing import Any
 from ..calls import values
 from ..calls.learnt import Function, Operation, Subject
 from . import pairing
+from .crossed import plan_crossed
 from .reentrancy import plan_reentrant
 from .scenario import (
     Scenario,
@@ -32,7 +33,6 @@ _MOST_FIRST_TOGETHER = 80  # first calls in one process
 _MOST_VARIANTS = 4  # of one function, each in a thread of its own
 _MOST_ON_ONE = 12  # calls that ask new subjects, and changes beneath an iterator
 _MOST_IN_LIFE = 40  # calls on a subject that is replaced meanwhile
-_MOST_CROSSED = 4  # scenarios with two subjects of a type
 _MOST_USERS = 3  # calls while a callback waits
 _HEAD_PAIRS = (
     8  # of a subject that come before anything of the next subjects has its turn a second time
@@ -300,7 +300,7 @@ def _plan_subjects(
         if not subject["operations"]:
             continue
 
-        yield from _plan_crossed(subject, ranked)
+        yield from plan_crossed(subject, ranked)
         if subject["type"] in planned_types:
             # Another of a kind: what differs shows when everything meets.
             yield _plan_mixed(subject, process, chance)
@@ -417,27 +417,6 @@ def _names_attribute(text: str) -> bool:
     """Return whether an operation is an attribute or a method without arguments, such as `s.size` or `s.clear()`."""
     is_on_subject = text.startswith("s.")
     return is_on_subject and text.removeprefix("s.").removesuffix("()").isidentifier()
-
-
-def _plan_crossed(subject: Subject, subjects: Sequence[Subject]) -> Iterator[Scenario]:
-    """Plan that threads use two subjects of a type with each other, in both directions at the same time.
-
-    `s.update(o)` and `o.update(s)`: code that locks both must always lock them in the same order. Nothing is planned
-    where no operation takes an object of the subject's own type.
-    """
-    makes_of_type = [other["make"] for other in subjects if other["type"] == subject["type"]]
-    crossing: list[tuple[Operation, str]] = []
-    for operation in subject["operations"]:
-        for other_make in makes_of_type:
-            if other_make in operation["text"]:
-                crossing.append((operation, other_make))
-
-    make = f"({subject['make']}, {subject['make']})"
-    for operation, other_make in crossing[:_MOST_CROSSED]:
-        text = operation["text"].replace(other_make, "o")
-        forwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[0], s[1])"}
-        backwards: Operation = {**operation, "text": f"(lambda s, o: {text})(s[1], s[0])"}
-        yield make_scenario("crossed", f"crossed-{make}", [[forwards], [backwards]], make=make)
 
 
 def _plan_life(subject: Subject, process: str) -> Scenario:

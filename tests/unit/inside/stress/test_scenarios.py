@@ -11,6 +11,7 @@ import pytest
 
 from builder.inside.stress.calls import values
 from builder.inside.stress.play import scenarios
+from builder.inside.stress.play.crossed import name_other
 from builder.inside.stress.proof import script
 
 CALLBACK = values.CALLBACK
@@ -269,6 +270,25 @@ def test_objects_cross_where_an_argument_is_of_their_own_type():
         ["(lambda s, o: s.merge(o))(s[0], s[1])", "(lambda s, o: s.merge(o))(s[1], s[0])"]
     ]
     assert crossed[0]["make"] == f"({BOX}, {BOX})"
+
+
+@pytest.mark.parametrize(
+    ("text", "crossed"),
+    [
+        ("s.merge(pkg.Box(7), 3)", "s.merge(o, 3)"),
+        ("s.merge(to=values.after(pkg.Box(1), lambda s: s.put('é')), by=3)", "s.merge(to=o, by=3)"),
+        ("operator.iadd(s, pkg.Box(2))", "operator.iadd(s, o)"),
+        ("s.merge(pkg.Lid(7))", None),
+        ("s.put('pkg.Box(7)')", None),
+        ("s.x = 1", None),
+    ],
+)
+def test_an_argument_is_of_the_subjects_type_where_it_is_made_the_same_way(
+    text: str, crossed: str | None
+):
+    """A test of ledgerly: `left.transfer(Account(100), 30)`, where subjects had been used before."""
+    make = "values.after(pkg.Box(), lambda s: s.put(1))"
+    assert name_other(text, [make], {"pkg.Box"}) == crossed
 
 
 def test_shared_arguments_are_changed_by_others():
