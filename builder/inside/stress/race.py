@@ -236,17 +236,16 @@ def prove_all(
     by_id = search.by_id
     harms = rank_events(search.harms, by_id)[:_MOST_LISTED]
     races = rank_events(own_races, by_id)[:_MOST_LISTED]
-    proved_harms = prove_events(harms, by_id, prover, effort)
-    proved_races = prove_events(races, by_id, prover, effort)
+    proved = prove_events([*harms, *races], by_id, prover, effort)
 
     unlisted = 0
     for events in (own_races, foreign_races, search.harms):
         unlisted += len(events[_MOST_LISTED:])
 
     return {
-        "races": [*proved_races, *tested_races],
+        "races": [*proved[len(harms) :], *tested_races],
         "advisory": foreign_races[:_MOST_LISTED],
-        "harms": proved_harms,
+        "harms": proved[: len(harms)],
         "unlisted": unlisted,
     }
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from builder.judge.levels import join_faults
-from builder.verdicts.levels import Level, Need
+from builder.verdicts.levels import Consequence, Level, Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -121,15 +121,16 @@ def explain_failures(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_harm_by_sharing(finding: Finding) -> bool:
-    """Return whether a finding is about harm that was shown again, and that threads do to what they share."""
+    """Return whether a finding is about harm that came again, and that threads do to what they share.
+
+    Memory that is used after it was given back is such harm, whether or not a program of its own showed it.
+    """
     fault = finding.threads
-    is_shown = bool(finding.script) and not finding.advisory
-    return (
-        is_shown
-        and fault is not None
-        and fault.consequence.is_harm
-        and fault.level is Level.DISTINCT
-    )
+    if fault is None or finding.advisory:
+        return False
+
+    came_again = bool(finding.script) or fault.consequence is Consequence.FREED
+    return came_again and fault.consequence.is_harm and fault.level is Level.DISTINCT
 
 
 def _has_same_cause(finding: Finding, group: Sequence[Finding]) -> bool:

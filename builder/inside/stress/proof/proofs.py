@@ -38,6 +38,8 @@ def prove_each(
         scenario = by_id[event["scenario"]]
         entry = {**event, "calls": scenario}
         cause = name_cause(event)
+        waiting = {name_cause(other) for other in events[number + 1 :]} - proved_causes - {cause}
+        prover.begin_turn(len(waiting))
         is_live = scenario["kind"] == "live"  # no program can make what it is about
         is_wanted = number < proofs or cause not in proved_causes
         if is_wanted and not is_live and not prover.is_late():

@@ -18,6 +18,9 @@ _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter
 
 _MORE_ROUNDS = (4,)  # times as many, where not every run of a program shows what was seen
 
+_FEWEST_TURNS = 3
+"""Events that the time is shared among, where there are as many: what cannot be shown again leaves some of it."""
+
 _FEWEST_RUNS = 2  # of a program that shows the fault: what was shown once may have been luck
 _SHORT_RUNS = 2  # of the program for people: it is told how often it showed the fault
 _MOST_NAMED = 2  # calls of one function that are tried by themselves
@@ -85,6 +88,7 @@ class Prover:
         self.modules = modules
         self.rounds = rounds
         self.deadline = deadline
+        self._turn_ends = deadline
         self.companions = companions
         self.player = player
 
@@ -290,9 +294,18 @@ class Prover:
 
         return Run(frozenset({*what, "race"} if races else what), races, output="")
 
+    def begin_turn(self, waiting: int) -> None:
+        """Give what is shown next its share of the time that is left.
+
+        Args:
+            waiting: how many others are still to be shown.
+        """
+        now = CLOCK.now()
+        self._turn_ends = now + (self.deadline - now) / min(waiting + 1, _FEWEST_TURNS)
+
     def is_late(self) -> bool:
-        """Return whether the time for proofs is up."""
-        return CLOCK.now() > self.deadline
+        """Return whether the time for what is shown now is up."""
+        return CLOCK.now() > self._turn_ends
 
 
 def suggest_rows(rows: list[list[Any]], functions: Sequence[str]) -> list[list[list[Any]]]:

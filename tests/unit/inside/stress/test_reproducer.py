@@ -130,6 +130,18 @@ def test_what_is_late_is_not_made_smaller_and_is_counted_twice_where_it_shows_th
     assert silent.count(whole, crashed, 5) == (whole, 0, 1, None)
 
 
+def test_what_cannot_be_shown_leaves_time_for_others(monkeypatch: pytest.MonkeyPatch):
+    """A crash in memory that was damaged before took all the time of the races that had damaged it."""
+    now = CLOCK.now()
+    prover = MadeUp(lambda trial, _: True, deadline=now + 60)
+
+    for waiting, spent, late in [(5, 0, False), (5, 21, True), (1, 21, False), (1, 42, True), (0, 59, False), (0, 61, True)]:  # fmt: skip
+        monkeypatch.setattr(CLOCK, "now", lambda spent=spent: now + spent)
+        if not late:
+            prover.begin_turn(waiting)
+        assert prover.is_late() is late
+
+
 def test_how_often_it_showed_and_ran():
     turns = iter([True, False, True])
     prover = MadeUp(lambda trial, _: next(turns))

@@ -272,6 +272,16 @@ def test_what_damaged_memory_does_elsewhere_is_explained_by_the_fault(
     assert explain_failures([ended, once]) == [ended, once]
 
 
+def test_a_use_of_freed_memory_explains_failures_though_no_program_shows_it_again():
+    """Cython's geodist: a place that two threads put into one origin, and crashes in whatever came next."""
+    freed = finding("WF604", "Origin.to", threads=fault(Consequence.FREED, Need.OBJECT))
+    raced = finding("WF605", "Origin.to", threads=fault(Consequence.RACE, Need.OBJECT))
+    once = finding("WF615", "Origin.latitude", shares=True)
+
+    assert explain_failures([freed, once])[1].advisory
+    assert not explain_failures([raced, once])[1].advisory
+
+
 def test_what_is_settled_for_a_type_holds_for_its_other_methods():
     settled = finding(
         "WF601", "put", "pkg.Table.put", threads=fault(Consequence.CRASH, Need.OBJECT)
