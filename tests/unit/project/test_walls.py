@@ -96,6 +96,12 @@ BREACHES = {
         "run in containers",
         "builder.inside.stress.calls.values -> builder.errors",
     ),
+    "from room to room": Breach(
+        "builder/inside/stress/learn/mining.py",
+        "from ..proof import arms",
+        "of the stress programs",
+        "builder.inside.stress.learn.mining -> builder.inside.stress.proof.arms",
+    ),
     "host to inside": Breach(
         "builder/check/read.py",
         "import builder.inside",
