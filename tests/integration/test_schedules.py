@@ -30,7 +30,7 @@ done
 
 SEARCH = """
 import json
-from inside.stress import schedule_search
+from inside.stress.proof import schedule_search
 from inside.stress.process.interpreter import Interpreter
 from inside.stress.proof.reproducer import Prover
 from inside.supervise.work_clock import CLOCK

@@ -34,7 +34,7 @@ from tests.job_ids import inputs_of, job_id
 HEAD = '[farm]\nbases = ["debian-12"]\nbuild-on = ["debian-12"]\n'
 PREFLIGHT = """
 import json
-from inside.stress import canaries
+from inside.stress.play import canaries
 canaries.SANITIZER_PATIENCE_S = 5
 real = "/opt/race/tree/bin/python"
 answers = {
