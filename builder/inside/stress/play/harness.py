@@ -4,6 +4,7 @@ The source of these functions goes into programs that are sent to maintainers (s
 """
 
 import builtins
+import itertools
 import sys
 import threading
 import time
@@ -40,6 +41,7 @@ def run_rounds(
     crew=None,
     make_immortal=None,
     longest_s=None,
+    least_s=0,
     learns=True,
     returned=None,
     delays=None,
@@ -63,6 +65,8 @@ def run_rounds(
         make_immortal: is given every object that threads will share, before they do.
         longest_s: after how many seconds calls that still come to an end are cut short: a value that grows with each of
             them makes the next one slower. What does not end then is one call. None for no limit.
+        least_s: for how many seconds further rounds follow while no result was wrong: on a busy machine the threads of
+            a round of short calls may run one after the other.
         learns: whether to learn the results from this process, and not to go by those that another one gave: what is
             made once in a process cannot be made before.
         returned: is given, by the text of each call that returned, in how many threads of a round it did.
@@ -89,7 +93,10 @@ def run_rounds(
         compares = not make_immortal
         rows = learn_results(make, argument, rows, crew or run_in_threads, compares=compares)
 
-    for turn in range(rounds):
+    begun = now()
+    for turn in itertools.count():
+        if turn >= rounds and (wrong or now() >= begun + least_s):
+            break
         subject = run_round(
             make,
             argument,

@@ -98,7 +98,8 @@ class Interpreter:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONFAULTHANDLER": "1",
             "PYTHONHASHSEED": "0",
-            "WHEELFARM_LONGEST_S": str(self.longest_s),  # replay scripts go by it
+            "WHEELFARM_LONGEST_S": str(self.longest_s),  # replay scripts go by both
+            "WHEELFARM_LEAST_S": "0",
             **more,
         }
         if self.race:

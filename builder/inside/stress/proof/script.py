@@ -21,6 +21,7 @@ THREADS = {threads}
 ITERATIONS = {iterations}
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else {rounds}
 LONGEST_S = float(os.environ.get("WHEELFARM_LONGEST_S", "inf"))  # what still makes calls then is cut short
+LEAST_S = {least}  # further rounds follow until then
 SHARING = {sharing!r}  # what the threads share: {explained}
 
 
@@ -49,7 +50,7 @@ if __name__ == "__main__":
     sys.setswitchinterval(0.0005)
 {prepare}{fork}    errors, wrong = run_rounds(
         make, argument, ROWS, OBSERVERS, threads=THREADS, iterations=ITERATIONS, rounds=ROUNDS, sharing=SHARING,
-        longest_s=LONGEST_S{more}
+        longest_s=LONGEST_S, least_s=LEAST_S{more}
     )
     for sentence in wrong:
         print("WRONG:", sentence)
@@ -65,8 +66,12 @@ _NEEDS_RACE = """Run it with an interpreter and a package that were compiled wit
 python3.14t {name} [ROUNDS]
 Without that it shows nothing: `wheelfarm replay ID` has both."""
 
+_LEAST = 'float(os.environ.get("WHEELFARM_LEAST_S", "2"))'
+
 _FORK = """    # What is done once in a process is tried in many, forked from this one, which makes no call.
-    for _ in range(ROUNDS):
+    tried, ends = 0, now() + LEAST_S
+    while tried < ROUNDS or now() < ends:
+        tried += 1
         if (child := os.fork()) == 0:
             break
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -76,7 +81,7 @@ _FORK = """    # What is done once in a process is tried in many, forked from th
             os._exit(ended)
     else:
         os._exit(0)
-    ROUNDS = 1
+    ROUNDS, LEAST_S = 1, 0
 """
 
 _EXPLAINED = {
@@ -90,8 +95,8 @@ _EXPLAINED = {
     "component": "what their objects are made of; each has an object of its own",
 }
 
-_ALWAYS_IMPORTED = ("faulthandler", "os", "sys", "threading", "time")
-_IMPORTED_IF_NAMED = ("copy", "gc", "itertools", "operator", "pickle", *values.STANDARD)
+_ALWAYS_IMPORTED = ("faulthandler", "itertools", "os", "sys", "threading", "time")
+_IMPORTED_IF_NAMED = ("copy", "gc", "operator", "pickle", *values.STANDARD)
 
 _VALUES: tuple[type | Callable[..., Any], ...] = (
     values.Slow,
@@ -178,6 +183,7 @@ def render(
         threads=scenario["threads"],
         iterations=scenario["iterations"],
         rounds=1 if is_meeting else rounds,
+        least="0" if is_meeting else _LEAST,
         sharing=scenario["sharing"],
         explained=_EXPLAINED[scenario["sharing"]],
         make=unqualify(scenario["make"] or "None"),

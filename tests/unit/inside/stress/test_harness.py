@@ -311,3 +311,23 @@ def test_a_value_that_changes_a_container_lets_its_caller_come_to_an_end():
     items: list[object] = [1, 2]
     assert items.count(values.Reentrant(1, items, lambda s: s.append(1))) > 1  # type: ignore[attr-defined]
     assert len(items) == 2 + values.Reentrant.MOST
+
+
+@pytest.mark.parametrize(("least_s", "seen"), [(0, False), (60, True)])
+def test_rounds_go_on_while_nothing_was_wrong(least_s: float, seen: bool):  # noqa: FBT001 - a parametrized test
+    """On a busy machine, threads of the few rounds that were enough before may run one after the other."""
+    made = 0
+
+    class Numbered:
+        def __init__(self) -> None:
+            nonlocal made
+            made += 1
+            self.number = made
+
+    def read(subject: Numbered, _: Any) -> int:
+        return (
+            subject.number == 6
+        )  # two are made to learn what the call gives alone: the fourth round
+
+    wrong = drilled(Numbered, [[("s.read()", read, "False")]], rounds=2, least_s=least_s)[1]
+    assert bool(wrong) == seen

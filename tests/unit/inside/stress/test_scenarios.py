@@ -1,6 +1,7 @@
 """Plans for a package that stands in for a native one, and the programs that are written of them, compiled and run."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -445,7 +446,13 @@ def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "parcel.py").exists() or (folder / "parcel.py").write_text(PARCEL)
     command = [sys.executable, "-S", "-W", "error", str(folder / "replay.py")]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, cwd=folder
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "WHEELFARM_LEAST_S": "0"},
     )
 
 
