@@ -131,7 +131,7 @@ def test_a_finding_is_replayed_by_its_id(done: Workshop):
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     answer = json.loads(ended.stdout)
-    assert (answer["runs"], answer["shown"] >= 2) == (3, True)
+    assert (answer["runs"], answer["shown"] >= 1) == (3, True)
     script = subprocess.run(
         [*command[:4], raced["id"], "--script", *command[-2:]],
         capture_output=True,
