@@ -16,6 +16,8 @@ _PRESSURE = Path("/proc/pressure/cpu")  # `some avg10=… total=12345`, in micro
 the kernel's documentation of PSI)."""
 
 _STEP_S = 0.1  # between two looks at the kernel's counts
+_IDLE_SHARE = 0.05
+"""Of a CPU. Who wants one gets more, however many others do; who uses less waits for something else, such as a lock."""
 _SLOWEST = 0.2
 """A limit of a second takes five at most: there is an end, however busy the machine is."""
 
@@ -40,7 +42,8 @@ def measure_speed(elapsed_s: float, used_s: float, waited_s: float) -> float:
     """Return how fast the clock went in a stretch of time, as a share of the speed of real time.
 
     What waits for something else than a CPU takes as long on any machine. While something waits for a CPU, this
-    container did as much of its own work as it used CPU time; one that used a whole one was not held up.
+    container did as much of its own work as it used CPU time; one that used a whole one was not held up, nor was one that
+    wanted none.
 
     Args:
         elapsed_s: how long it was.
@@ -49,6 +52,8 @@ def measure_speed(elapsed_s: float, used_s: float, waited_s: float) -> float:
     """
     waiting_share = min(1.0, waited_s / elapsed_s)
     working_share = min(1.0, used_s / elapsed_s)
+    if working_share < _IDLE_SHARE:
+        return 1.0
     return max(_SLOWEST, (1 - waiting_share) + waiting_share * working_share)
 
 

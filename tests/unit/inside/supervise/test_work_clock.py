@@ -46,14 +46,19 @@ def test_where_others_have_the_cpus_a_second_takes_longer(machine: Machine, cloc
 
 
 def test_there_is_an_end_however_busy_the_machine_is(machine: Machine, clock: WorkClock):
-    machine.run(10, used=0, waited=10)
+    machine.run(10, used=1, waited=10)
     assert clock.now() == pytest.approx(2)
+
+
+def test_what_hangs_on_a_busy_machine_takes_real_time(machine: Machine, clock: WorkClock):
+    machine.run(10, used=0.2, waited=10)
+    assert clock.now() == pytest.approx(10)
 
 
 def test_it_never_goes_back(machine: Machine, clock: WorkClock):
     seen = []
     for _ in range(5):
-        machine.run(0.3, used=0.0, waited=0.3)
+        machine.run(0.3, used=0.03, waited=0.3)
         seen.append(clock.now())
         machine.run(0.03, used=0.03, waited=0.0)
         seen.append(clock.now())
@@ -67,7 +72,8 @@ def test_where_the_kernel_says_nothing_it_goes_as_real_time(machine: Machine):
 
 
 @pytest.mark.parametrize(
-    ("used", "waited", "speed"), [(1, 1, 1.0), (0.5, 0.5, 0.75), (0.6, 1, 0.6), (0, 3, 0.2)]
+    ("used", "waited", "speed"),
+    [(1, 1, 1.0), (0.5, 0.5, 0.75), (0.6, 1, 0.6), (0.1, 3, 0.2), (0, 3, 1.0)],
 )
 def test_speed(used: float, waited: float, speed: float):
     assert measure_speed(1.0, used, waited) == pytest.approx(speed)
