@@ -58,7 +58,7 @@ _PATIENCE_S = 10.0
 # Harm is rare where a race is not: what is played takes more rounds than under the sanitizer, and a program still more.
 _PLAYED_ROUNDS = 4
 _MORE_ROUNDS = 4  # times as many in each further pass through the plan
-_PROVED_ROUNDS = 60
+_PROVED_ROUNDS = 16
 _MORE_ITERATIONS = 4  # times as many where a race was seen
 
 _PROVING_SHARE = 2.0
@@ -338,7 +338,7 @@ def prove_harm(scenario: Scenario, what: str, prover: Prover, times: int) -> dic
     proof: dict[str, Any] = {"calls": scenario, "shown": shown, "ran": ran}
     print(f"{what}: shown {shown} of {ran}", flush=True)
     if shown and example is not None:
-        proof["script"] = prover.render_script(scenario, _TITLES[what])
+        proof["script"] = prover.render_kept(scenario, _TITLES[what])
         proof |= prover.try_short(scenario, _TITLES[what], reproduces)
         proof["arms"] = prover.variants(scenario, reproduces, _VARIANT_TIMES, [shown, ran])
         proof["output"] = example.output[-_LONGEST_OUTPUT:]

@@ -27,6 +27,9 @@ _QUOTED = re.compile(r"[\"'](\w+)")
 _METADATA = (".dist-info", ".libs", ".data")
 """Ends of the names of folders in a wheel that hold no modules."""
 
+_PINNED = re.compile(r"==\s*([^\s;,*]+)\s*(?:;|$)")
+_TRAILING_ZEROS = re.compile(r"(?:\.0)+$")
+
 _PLUGIN_SECTION = "[pytest11]"
 """The entry points by which pytest finds its plugins: their fixtures are used without an import."""
 
@@ -101,6 +104,18 @@ def is_needed(wheel: Path, imports: set[str]) -> bool:
     return not modules.isdisjoint(imports)
 
 
+def is_wanted(wheel: Path, requirement: str) -> bool:
+    """Return whether a wheel has the version that a requirement is pinned to; True where it is not pinned.
+
+    One that is not there would make pip refuse all of them.
+    """
+    pinned = _PINNED.search(requirement)
+    if pinned is None:
+        return True
+    version = wheel.name.split("-")[1]
+    return _TRAILING_ZEROS.sub("", pinned[1]) == _TRAILING_ZEROS.sub("", version)
+
+
 def choose(tests: Path, wheels: Path, requirements: list[str]) -> list[int]:
     """Return the numbers of the requirements that tests import and that there are wheels for."""
     by_project: dict[str, list[Path]] = {}
@@ -112,7 +127,8 @@ def choose(tests: Path, wheels: Path, requirements: list[str]) -> list[int]:
     for number, requirement in enumerate(requirements):
         name = re.match(r"[\w.-]*", requirement)
         candidates = by_project.get(_normalize(name[0]), []) if name else []
-        if any(is_needed(wheel, imports) for wheel in candidates):
+        fitting = [wheel for wheel in candidates if is_wanted(wheel, requirement)]
+        if any(is_needed(wheel, imports) for wheel in fitting):
             chosen.append(number)
 
     return chosen

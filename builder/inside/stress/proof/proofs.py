@@ -100,7 +100,7 @@ def prove_event(
     proof: dict[str, Any] = {"shown": shown, "ran": ran}
     if shown:
         title = describe_event(event)
-        script = prover.render_script(small, title)
+        script = prover.render_kept(small, title)
         proof = {"calls": small, "script": script, **proof}
         proof |= prover.try_short(small, title, reproduces)
         measured = event.get("arms") or {}

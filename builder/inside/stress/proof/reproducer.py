@@ -18,6 +18,9 @@ _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter
 
 _MORE_ROUNDS = (4,)  # times as many, where not every run of a program shows what was seen
 
+_MARGIN = 4
+"""Times as many rounds as were enough: a program that is kept has to show the fault on a machine with less luck, too."""
+
 _FEWEST_TURNS = 3
 """Events that the time is shared among, where there are as many: what cannot be shown again leaves some of it."""
 
@@ -91,6 +94,11 @@ class Prover:
         self._turn_ends = deadline
         self.companions = companions
         self.player = player
+
+    def render_kept(self, scenario: Scenario, title: str) -> str:
+        """Return the source of a program that is kept: it makes more rounds than were enough (`render_script`)."""
+        rounds = _MARGIN * self._count_rounds(scenario)
+        return self.render_script({**scenario, "rounds": rounds}, title)
 
     def render_script(self, scenario: Scenario, title: str) -> str:
         """Return the source of a program that runs a scenario.

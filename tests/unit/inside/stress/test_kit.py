@@ -44,6 +44,13 @@ def test_what_tests_import_is_needed_and_so_are_plugins(tmp_path: Path, wheels: 
     assert kit.choose(tests, wheels, asked) == [1, 2, 3]
 
 
+def test_what_is_there_in_another_version_only_is_left_out(tmp_path: Path, wheels: Path):
+    """Pip would refuse all requirements for one that it cannot find."""
+    (tmp_path / "test_a.py").write_text("import clock, heavy, _fast\n")
+    asked = ["fake-clock==2.0", "heavy==1.0.0; python_version > '3'", "_fast==1.*"]
+    assert kit.choose(tmp_path, wheels, asked) == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("source", "names"),
     [
