@@ -23,6 +23,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ from .sanitizer.causes import label_causes
 
 _PATIENCE_S = 10.0
 """How long a scenario may go on without a sign of life."""
+_PROOF_PATIENCE_S = 5.0
+"""The same for a program that shows again what was seen: each run of one that hangs takes as long."""
 
 # Harm is rare where a race is not: what is played takes more rounds than under the sanitizer, and a program still more.
 _PLAYED_ROUNDS = 4
@@ -204,7 +207,7 @@ def exercise_plan(
 
     deadline = CLOCK.now() + _PROVING_SHARE * effort["plain_s"]
     prover = Prover(
-        plain,
+        replace(plain, patience_s=_PROOF_PATIENCE_S),
         prelude,
         native,
         rounds=_PROVED_ROUNDS,

@@ -42,8 +42,8 @@ def measure_speed(elapsed_s: float, used_s: float, waited_s: float) -> float:
     """Return how fast the clock went in a stretch of time, as a share of the speed of real time.
 
     What waits for something else than a CPU takes as long on any machine. While something waits for a CPU, this
-    container did as much of its own work as it used CPU time; one that used a whole one was not held up, nor was one that
-    wanted none.
+    container did as much of its own work as it used CPU time; one that used a whole one was not held up, nor was one
+    that wanted none.
 
     Args:
         elapsed_s: how long it was.

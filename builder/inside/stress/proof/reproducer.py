@@ -19,7 +19,7 @@ _MOST_ATTEMPTS = 10  # to make a scenario smaller; each may take the interpreter
 _MORE_ROUNDS = (4,)  # times as many, where not every run of a program shows what was seen
 
 _MARGIN = 4
-"""Times as many rounds as were enough: a program that is kept has to show the fault on a machine with less luck, too."""
+"""Times as many rounds as were enough: a program that is kept has to show the fault where there is less luck, too."""
 
 _FEWEST_TURNS = 3
 """Events that the time is shared among, where there are as many: what cannot be shown again leaves some of it."""
