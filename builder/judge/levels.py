@@ -23,8 +23,8 @@ MAX_NATIVES = 4
 """Native callables by which a fault is named, and that `where` of a finding has at most; where its program reaches
 more, a fault is named after their type."""
 
-_MADE_BY = re.compile(r"([A-Za-z_][\w.]*)\(")
-"""What an expression calls first: `pkg.Box(4)` -> `pkg.Box`."""
+_MADE_BY = re.compile(r"(?:values\.\w+\()*(?!values\.)([A-Za-z_][\w.]*)\(")
+"""What of a package an expression calls first: `pkg.Box(4)` -> `pkg.Box`; `values.after(pkg.Box(4), …)` as well."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,11 +26,12 @@ def join_names(names: Sequence[str], most: int) -> str:
 def name_callable(dotted_name: str) -> str:
     """Return what a person calls a callable: `pkg._core.Box.put` -> `Box.put()`, `pkg._core.Box` -> `Box`.
 
-    A part that begins with a capital letter is taken for a type; a special method keeps its name.
+    A part that begins with a capital letter is taken for a type, and so is what has a special method, which keeps its
+    name.
     """
     *owners, leaf = dotted_name.split(".")
     owner = owners[-1] if owners else ""
-    if _is_type(owner):
+    if _is_type(owner) or (owner and _is_special(leaf)):
         return f"{owner}.{leaf}()"
     return leaf if _is_type(leaf) else f"{leaf}()"
 
@@ -38,14 +39,22 @@ def name_callable(dotted_name: str) -> str:
 def name_types(dotted_names: Iterable[str]) -> list[str]:
     """Return the types that callables are methods of, by their dotted names and each once; of no method its own name.
 
-    `pkg.Box.put`, `pkg.Box.get` -> `pkg.Box`.
+    `pkg.Box.put`, `pkg.Box.get` -> `pkg.Box`; `pkg.box.__len__`, `pkg.box.get` -> `pkg.box`.
     """
+    parts = [(name, *name.rpartition(".")[::2]) for name in dotted_names]
+    special_owners = {owner for _, owner, leaf in parts if owner and _is_special(leaf)}
+
     types: dict[str, None] = {}
-    for name in dotted_names:
-        owner = name.rpartition(".")[0]
-        types[owner if _is_type(owner.rpartition(".")[2]) else name] = None
+    for name, owner, _ in parts:
+        is_method = owner in special_owners or _is_type(owner.rpartition(".")[2])
+        types[owner if is_method else name] = None
 
     return list(types)
+
+
+def _is_special(name: str) -> bool:
+    """Return whether a name is one that the language gives methods, such as `__len__`."""
+    return name.startswith("__") and name.endswith("__")
 
 
 def _is_type(name: str) -> bool:

@@ -311,3 +311,23 @@ def test_of_a_race_of_many_calls_the_type_is_named():
 
 def test_with_the_gil_there_is_no_level():
     assert judged(race(), exercise(), abi="cp314").safety is None
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        ("foo.Box(4)", ("foo.Box",)),
+        ("values.after(foo.Box(4), lambda s: s.put(1))", ("foo.Box",)),
+        ("values.own(values.after(foo.load(4), lambda s: s.put(1)))", ("foo.load",)),
+        ("values.after(a, lambda s: s.put(1))", ()),
+        ("(lambda s: s.part)(foo.Box(4))", ()),
+    ],
+)
+def test_a_fault_of_many_functions_is_named_after_what_makes_the_object(
+    make: str, named: tuple[str, ...]
+):
+    natives = [f"foo.f{number}" for number in range(9)] + ["bar.g"]
+    shown = race(races=[event(calls=scenario(make=make, natives=natives), arms=SETTLED)])
+    (finding,) = judged(shown, exercise()).findings
+    assert finding.threads is not None
+    assert finding.threads.names == named

@@ -10,7 +10,7 @@ from ..calls.learnt import Operation
 from ..calls.native_calls import find_native_calls
 from ..calls.subjects import Subjects
 from ..calls.surface import Surface
-from .calling import took_arguments
+from .calling import Tried, took_arguments
 from .evaluator import Evaluator
 
 _CHANGING = ("setattr(", "operator.setitem(", "operator.delitem(", "operator.i")
@@ -21,6 +21,9 @@ _OBSERVING = re.compile(
 )
 """Expressions that may tell a subject's state: they need no argument."""
 
+_ASKING = re.compile(r"s\.\w+\(\)|\w+\(s\)")
+"""Calls without arguments."""
+
 _SLOW_S = 0.05
 """What takes longer is left out. Not measured: a scenario makes at least 12 calls in each thread, many times over."""
 
@@ -29,6 +32,7 @@ _OBSERVED_TIMES = 3  # at most, until those that change one another's results ar
 _MOST_BEFORE = 4  # operations that change a subject before it is observed
 _MOST_CANDIDATES = 25  # expressions that are tried as observers
 _MOST_OBSERVERS = 12
+_MOST_WITNESSES = 12  # calls that are asked whether observers changed something
 
 
 class OperationTester:
@@ -60,9 +64,10 @@ class OperationTester:
         subject = self._evaluator.make(make)
         shared = self._evaluator.make(argument)
         first = self._evaluator.evaluate(text, subject, shared)
+        outcome = _tell_outcome(first)
         # The second call is timed: the first may import something, or set something up.
         began = time.perf_counter()
-        self._evaluator.evaluate(text, subject, shared)
+        second = self._evaluator.evaluate(text, subject, shared)
         seconds = time.perf_counter() - began
         if seconds > _SLOW_S or not took_arguments(first):
             return None
@@ -86,13 +91,16 @@ class OperationTester:
         called_name = text.partition("(")[0]
         is_function = called_name in self._surface.functions.values()
         gives_nothing = result == "None"  # what returns nothing is called for its effect
+        is_used_up = (
+            bool(make) and _tell_outcome(second) != outcome
+        )  # such as the next token of a parser
 
         return {
             "text": text,
             "native": sorted(native),
             "direct": bool(attribute_name) or is_function,
             "result": result if is_stable else None,
-            "changes": gives_nothing or failed or text.startswith(_CHANGING),
+            "changes": gives_nothing or failed or is_used_up or text.startswith(_CHANGING),
             "us": round(seconds * 1e6, 1),
         }
 
@@ -158,7 +166,37 @@ class OperationTester:
                 unsteady = self._find_unsteady(subject, steady)
                 steady = [observer for observer in steady if observer not in unsteady]
 
-        return steady[:_MOST_OBSERVERS]
+        return self._drop_hidden_changes(make, steady[:_MOST_OBSERVERS], operations)
+
+    def _drop_hidden_changes(
+        self, make: str, observers: list[str], operations: Sequence[Operation]
+    ) -> list[str]:
+        """Return the observers after which other calls still come to what they come to on a new subject.
+
+        What shows the same again may have changed something that it does not show: a parser that is asked whether a
+        token comes next has read it, and gives another event then.
+        """
+        for witness in _list_witnesses(operations, observers):
+            if self._evaluator.is_late():
+                break
+            untouched = self._come_to(make, (), witness)
+            is_told = untouched == self._come_to(make, (), witness)
+            if is_told and untouched != self._come_to(make, observers, witness):
+                observers = [
+                    observer
+                    for observer in observers
+                    if self._come_to(make, (observer,), witness) == untouched
+                ]
+
+        return observers
+
+    def _come_to(self, make: str, before: Sequence[str], text: str) -> tuple[object, ...]:
+        """Return what a call on a new subject comes to after others."""
+        subject = self._evaluator.make(make)
+        for observer in before:
+            self._evaluator.evaluate(observer, subject)
+
+        return _tell_outcome(self._evaluator.evaluate(text, subject))
 
     def _find_unsteady(self, subject: object, observers: Sequence[str]) -> set[str]:
         """Return observers that show another state the second time, of those that show any."""
@@ -193,6 +231,22 @@ class OperationTester:
     def _observe(self, subject: object, observers: Sequence[str]) -> list[str | None]:
         """Return what each observer shows of a subject, as text; None where that cannot be shown."""
         return [show_value(self._evaluator.evaluate(text, subject).result) for text in observers]
+
+
+def _tell_outcome(tried: Tried) -> tuple[object, ...]:
+    """Return what tells one outcome of a call from another: the result as text, and the types of result and error."""
+    return show_value(tried.result), type(tried.result), type(tried.error)
+
+
+def _list_witnesses(operations: Sequence[Operation], observers: Sequence[str]) -> list[str]:
+    """Return calls without arguments that are no observers, one for each set of native callables."""
+    by_natives: dict[tuple[str, ...], str] = {}
+    for operation in operations:
+        text = operation["text"]
+        if _ASKING.fullmatch(text) and text not in observers:
+            by_natives.setdefault(tuple(operation["native"]), text)
+
+    return list(by_natives.values())[:_MOST_WITNESSES]
 
 
 def _list_changing(operations: Sequence[Operation], candidates: Sequence[str]) -> list[str]:

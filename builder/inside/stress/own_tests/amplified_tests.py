@@ -24,7 +24,7 @@ import signal
 import sys
 import time
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,25 @@ class _Stopped(BaseException):
 class Session:
     """Runs what there is to run, one after another, until the time is up."""
 
-    def __init__(self, request: dict[str, Any], witness: Witness, amplifier: Amplifier) -> None:
+    def __init__(
+        self,
+        request: dict[str, Any],
+        witness: Witness,
+        amplifier: Amplifier,
+        native_names: Collection[str] = (),
+    ) -> None:
+        """Take what there is to run.
+
+        Args:
+            request: what this program was asked.
+            witness: writes what comes of it.
+            amplifier: lets threads make native calls.
+            native_names: last parts of the names of native types and functions: tests that name them come first.
+        """
         self._request = request
         self._witness = witness
         self._amplifier = amplifier
+        self._native_names = native_names
         self._deadline = _now() + request["seconds"]
         self._said_at = _now()
         self._parts = amplifier.parts
@@ -213,9 +228,13 @@ class Session:
         tests = self._request["tests"]
         files: list[tuple[Path, Path]] = []
         if tests:
-            files += [(Path(tests), path) for path in rank_test_files(Path(tests), roots)]
+            files += [
+                (Path(tests), path)
+                for path in rank_test_files(Path(tests), roots, self._native_names)
+            ]
         for root in sorted(roots):
-            files += [(site, path) for path in rank_test_files(site / root, roots)]
+            ranked = rank_test_files(site / root, roots, self._native_names)
+            files += [(site, path) for path in ranked]
 
         by_name: dict[str, tuple[Path, Path]] = {}
         for folder, path in files:
@@ -302,16 +321,21 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def rank_test_files(folder: Path, roots: set[str]) -> list[Path]:
-    """Return the files of tests in a folder: those first that name the package most often for their size.
+def rank_test_files(
+    folder: Path, roots: set[str], native_names: Collection[str] = ()
+) -> list[Path]:
+    """Return the files of tests in a folder, those first that name most of the package's native types and functions.
 
-    Files that need another machine, or measure, come last.
+    Of several, those first that name the package most often for their size. Files that need another machine, or
+    measure, come last.
 
     Args:
         folder: where they are.
         roots: import names of the package.
+        native_names: last parts of the names of its native types and functions.
     """
-    ranked: list[tuple[bool, float, Path]] = []
+    natives = frozenset(native_names)
+    ranked: list[tuple[bool, int, float, Path]] = []
     for path in folder.rglob("*.py"):
         is_test = path.name.startswith("test") or path.stem.endswith(("_test", "_tests"))
         if not is_test or not path.is_file() or path.stat().st_size > _MOST_FILE_BYTES:
@@ -322,7 +346,8 @@ def rank_test_files(folder: Path, roots: set[str]) -> list[Path]:
         is_late = any(
             word in path.stem for word in ("bench", "thread", "network", "typing", "memory")
         )
-        ranked.append((is_late, -named / (len(words) + 200), path))
+        share = named / (len(words) + 200)
+        ranked.append((is_late, -len(natives.intersection(words)), -share, path))
 
     return [path for *_, path in sorted(ranked)][:_MOST_TEST_FILES]
 
@@ -386,7 +411,9 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
         tests=request["tests"],
         awaited=(request["selection"] or {}).get("callables", ()),
     )
-    session = Session(request, witness, amplifier)
+    named = (*surface.types.values(), *surface.functions.values())
+    native_names = {name.rpartition(".")[2] for name in named}
+    session = Session(request, witness, amplifier, native_names)
     signal.signal(signal.SIGALRM, session.interrupt)
     snippets = find_docstrings(surface)
     if request["has_pytest"]:

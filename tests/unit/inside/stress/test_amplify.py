@@ -344,6 +344,10 @@ def test_test_files_that_name_the_package_come_first(tmp_path: Path):
     ranked = amplified_tests.rank_test_files(tmp_path, {"pkg"})
     assert [path.name for path in ranked] == ["test_b.py", "test_a.py", "test_benchmark.py"]
 
+    (tmp_path / "test_c.py").write_text("import os\n" * 50 + "pkg.Parser(pkg.dump())\n")
+    named = amplified_tests.rank_test_files(tmp_path, {"pkg"}, {"Parser", "dump"})
+    assert [path.name for path in named][:2] == ["test_c.py", "test_b.py"]
+
 
 # --- what comes of it -----------------------------------------------------------
 

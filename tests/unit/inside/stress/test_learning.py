@@ -495,3 +495,52 @@ def test_what_empties_an_object_does_not_show_its_state(
     ]
     assert tester.find_observers("cellar.Vessel()", operations) == ["s.show()"]
     assert tester.find_observers("cellar.Vessel()", operations[:2]) == ["s.take()", "s.show()"]
+
+
+class Scanner:
+    """Has read a token once it was asked whether there is one."""
+
+    def __init__(self) -> None:
+        self.tokens: list[object] = [Vessel(), 7]
+        self.ahead = False
+
+    def has_token(self) -> bool:
+        if not self.ahead:
+            del self.tokens[0]
+            self.ahead = True
+        return True
+
+    def depth(self) -> int:
+        return 3
+
+    def next_event(self) -> object:
+        return self.tokens.pop(0)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_what_changes_more_than_it_shows_is_no_observer(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+):
+    module = types.ModuleType("cellar")
+    module.Scanner = Scanner  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cellar", module)
+    calls = Evaluator(["cellar"], (), Journal(str(journal)), time.monotonic() + 60)
+    surface = Surface(["cellar"])
+    tester = OperationTester(calls, surface, Subjects(surface))
+
+    operations: list[Operation] = [
+        {
+            "text": f"s.{name}()",
+            "native": [name],
+            "direct": True,
+            "result": result,
+            "changes": False,
+            "us": 1.0,
+        }
+        for name, result in (("has_token", "True"), ("depth", "3"), ("next_event", None))
+    ]
+    assert tester.find_observers("cellar.Scanner()", operations) == ["s.depth()"]
+    assert tester.find_observers("cellar.Scanner()", operations[:2]) == [
+        "s.has_token()",
+        "s.depth()",
+    ]
