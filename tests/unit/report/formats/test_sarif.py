@@ -14,8 +14,8 @@ from builder.judge.package_evidence import PackageEvidence
 from builder.report.documents.verdicts_json import Document, make_document
 from builder.report.formats import sarif
 from builder.store.evidence import Evidence
-from tests.unit.inside.stress.sanitizer_reports import BUMP, CALL, FREE, MODULES, PEEK
-from tests.unit.inside.stress.sanitizer_reports import race as race_report
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import BUMP, CALL, FREE, MODULES, PEEK
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import race as race_report
 from tests.unit.judge.test_package import ABIS, BASES, SOURCE, audit, build, load
 from tests.unit.judge.threads.test_jobs import event, exercise, race
 from tests.unit.report.test_report import published_schema

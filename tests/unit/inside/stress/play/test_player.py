@@ -12,7 +12,7 @@ from builder.inside.stress.play.forkserver_process import ForkServer
 from builder.inside.stress.play.player import Player, PlayResult, adapt_for_sanitizer
 from builder.inside.stress.process.interpreter import Interpreter
 from builder.inside.stress.sanitizer.native_names import NativeNames
-from tests.unit.inside.stress.sanitizer_reports import BUMP, CALL, OTHER, OURS, PEEK, race
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import BUMP, CALL, OTHER, OURS, PEEK, race
 
 PRELUDE = ["os", "threading"]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.inside.stress.sanitizer_reports import BUMP, CALL, OURS, PEEK, only, race
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import BUMP, CALL, OURS, PEEK, only, race
 
 
 @pytest.mark.parametrize(

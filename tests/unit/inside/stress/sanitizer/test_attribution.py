@@ -2,7 +2,7 @@ import pytest
 
 from builder.inside.stress.sanitizer.attribution import attribute
 from builder.inside.stress.sanitizer.reports import parse
-from tests.unit.inside.stress.sanitizer_reports import (
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import (
     BUMP,
     CALL,
     CYTHON,

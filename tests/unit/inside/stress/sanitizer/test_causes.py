@@ -8,7 +8,7 @@ import pytest
 from builder.inside.stress.sanitizer import causes, reports
 from builder.inside.stress.sanitizer.attribution import make_owner_test
 from builder.inside.stress.sanitizer.native_names import NativeNames
-from tests.unit.inside.stress.sanitizer_reports import CALL, EVAL, FREE, race
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import CALL, EVAL, FREE, race
 
 SO = "_core.cpython-314t-x86_64-linux-gnu.so"
 OTHER_SO = "_speed.cpython-314t-x86_64-linux-gnu.so"

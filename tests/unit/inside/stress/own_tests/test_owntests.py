@@ -12,7 +12,7 @@ from builder.inside.stress.own_tests.pytest_runner import PytestRunner
 from builder.inside.stress.process.interpreter import Interpreter
 from builder.inside.stress.sanitizer import reports
 from builder.inside.supervise.accounts import OWN
-from tests.unit.inside.stress.sanitizer_reports import BUMP, OURS, PEEK, race
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import BUMP, OURS, PEEK, race
 
 CONFTEST = """
 def pytest_addoption(parser):
