@@ -31,7 +31,6 @@ Facts:
   `arms` tells what variants of a scenario showed (arms.py).
 """
 
-import contextlib
 import itertools
 import json
 import sys
@@ -46,8 +45,7 @@ from .calls import instrumentation
 from .own_tests import owntests
 from .own_tests.amplify import Amplified
 from .own_tests.selection import select
-from .own_tests.stage import open_stage
-from .package import installing, unpacking
+from .package import installing
 from .play import canaries
 from .play.events import Event, is_own, list_interference, print_events, rank_events
 from .play.player import PlayResult
@@ -61,10 +59,9 @@ from .race_search import (
     Effort,
     Search,
     choose_scenarios,
-    learn_surface,
+    open_learnt,
     plan_scenarios,
     play_all,
-    run_own_code,
 )
 from .sanitizer.causes import label_causes
 
@@ -265,17 +262,11 @@ def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str,
     """
     names, native = installing.find_modules(request["name"], site)
     plain = Interpreter(request["python"], site)
-    folder = unpacking.unpack_sealed(request["sdist"])
-    with contextlib.ExitStack() as stack:
-        with phases.measure("installing for own code"):
-            stage = stack.enter_context(open_stage(request, folder, compiles=False))
-        with phases.measure("recording own code"):
-            recorded = run_own_code(request, stage, plain, names, native)
-    with phases.measure("learning"):
-        surface = learn_surface(plain, names, request, folder, recorded)
-    if surface is None:
-        return {"surface": None}
+    with open_learnt(request, plain, names, native, phases, compiles=False) as learnt:
+        if learnt is None:
+            return {"surface": None}
 
+    surface, recorded = learnt.surface, learnt.recorded
     plan = plan_scenarios(surface, request)
     chosen = choose_scenarios(plan, surface, request["effort"])
     return {

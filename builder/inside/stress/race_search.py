@@ -38,6 +38,21 @@ Effort = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Learnt:
+    """How a distribution is called.
+
+    Attributes:
+        stage: has its tests.
+        recorded: how they call its native code.
+        surface: what learn.py wrote.
+    """
+
+    stage: Stage
+    recorded: Amplified
+    surface: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
     """What was done under the sanitizer, and what was seen.
 
@@ -100,19 +115,11 @@ def play_all(
         What was done and seen; None where nothing was learnt.
     """
     effort: Effort = request["effort"]
-    folder = unpacking.unpack_sealed(request["sdist"])
-    with contextlib.ExitStack() as stack:
-        with phases.measure("installing for own code"):
-            stage = stack.enter_context(open_stage(request, folder))
-        with phases.measure("recording own code"):
-            recorded = run_own_code(request, stage, plain, names, native)
-        with phases.measure("learning"):
-            surface = learn_surface(plain, names, request, folder, recorded)
-        if surface is None:
+    with open_learnt(request, plain, names, native, phases) as learnt:
+        if learnt is None:
             return None
-        # What own tests call is used, whether or not it has a public name.
-        surface["callables"] = sorted({*surface["callables"], *recorded.calls})
 
+        surface, recorded = learnt.surface, learnt.recorded
         plan = plan_scenarios(surface, request)
         with phases.measure("playing"):
             player = Player(
@@ -125,7 +132,7 @@ def play_all(
         selection = select(recorded.parts, recorded.ran, times=_TIMES_WATCHED, covered=covered)
         if selection.steps:  # there is something to make by threads as well
             with phases.measure("amplifying own code"):
-                amplified = run_own_code(request, stage, race, names, native, selection)
+                amplified = run_own_code(request, learnt.stage, race, names, native, selection)
 
     by_id = {scenario["id"]: scenario for scenario in chosen} | amplified.scenarios
     seen = [*played.events, *amplified.events]
@@ -147,6 +154,46 @@ def play_all(
         own_code=select(recorded.parts, recorded.ran, times=TIMES_PLAIN),
         player=player,
     )
+
+
+@contextlib.contextmanager
+def open_learnt(
+    request: dict[str, Any],
+    plain: Interpreter,
+    names: list[str],
+    native: set[str],
+    phases: Phases,
+    *,
+    compiles: bool = True,
+) -> Iterator[Learnt | None]:
+    """Record what own tests and examples call, learn how to call all else, and give both while the tests are there.
+
+    Args:
+        request: what this program was asked.
+        plain: the interpreter without the sanitizer.
+        names: import names of the distribution's modules.
+        native: file names of its native code.
+        phases: measures how long each takes.
+        compiles: whether to compile what the tests need (`Stage`).
+
+    Yields:
+        What was learnt; None where that is nothing.
+    """
+    folder = unpacking.unpack_sealed(request["sdist"])
+    with contextlib.ExitStack() as stack:
+        with phases.measure("installing for own code"):
+            stage = stack.enter_context(open_stage(request, folder, compiles=compiles))
+        with phases.measure("recording own code"):
+            recorded = run_own_code(request, stage, plain, names, native)
+        with phases.measure("learning"):
+            surface = learn_surface(plain, names, request, folder, recorded)
+        if surface is None:
+            yield None
+            return
+
+        # What own tests call is used, whether or not it has a public name.
+        surface["callables"] = sorted({*surface["callables"], *recorded.calls})
+        yield Learnt(stage=stage, recorded=recorded, surface=surface)
 
 
 def run_own_code(

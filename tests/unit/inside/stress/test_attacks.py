@@ -12,8 +12,8 @@ from builder.inside.stress.play.forkserver_process import ForkServer
 from builder.inside.stress.play.player import Player, PlayResult
 from builder.inside.stress.process.interpreter import Interpreter
 from tests.unit.inside.load.test_attacks import FIND_PIPE, FORGED
-from tests.unit.inside.stress.sanitizer.sanitizer_reports import BUMP, OURS, PEEK, race
 from tests.unit.inside.stress.play.test_player import scenario
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import BUMP, OURS, PEEK, race
 
 CODE = (
     FIND_PIPE

@@ -1,6 +1,13 @@
 from builder.inside.stress.sanitizer.attribution import attribute
 from builder.inside.stress.sanitizer.reports import Report, parse
-from tests.unit.inside.stress.sanitizer.sanitizer_reports import BUMP, CALL, EVAL, MODULES, PEEK, race
+from tests.unit.inside.stress.sanitizer.sanitizer_reports import (
+    BUMP,
+    CALL,
+    EVAL,
+    MODULES,
+    PEEK,
+    race,
+)
 
 
 def test_several_reports_and_what_stands_between_them():
