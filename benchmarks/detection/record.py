@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-_JUDGING_FOLDERS = ("builder/judge", "images")
-"""Besides the programs that search: what makes verdicts of what they see, and what they run on."""
+_JUDGING = ("builder/judge/**/*", "images/**/*", "builder/config/effort.py")
+"""Besides the programs that search: what makes verdicts of what they see, what they run on, and for how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ class Record:
 def identify_detector() -> str:
     """Return a hash of all that verdicts on threads come from: the same for two farms that would say the same."""
     texts: dict[str, str] = {}
-    for folder in _JUDGING_FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*")):
+    for pattern in _JUDGING:
+        for path in sorted(ROOT.glob(pattern)):
             is_text = path.is_file() and "__pycache__" not in path.parts
             if is_text:
                 texts[str(path.relative_to(ROOT))] = digest(path.read_text())

@@ -53,7 +53,7 @@ from .proof.proofs import prove_each
 from .proof.reproducer import Predicate, Prover
 from .sanitizer.causes import label_causes
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 6.0
 """How long a scenario may go on without a sign of life."""
 _PROOF_PATIENCE_S = 5.0
 """The same for a program that shows again what was seen: each run of one that hangs takes as long."""
