@@ -24,6 +24,12 @@ LOOK_EVERY = 4
 GUARDED = ("distinct", "separate")
 """Ways of sharing in which nothing is called where the expression of a subject always gives the same object."""
 
+LONGEST_CALL = 100
+"""Characters of a call in a sentence about it."""
+
+ASKED_AGAIN_S = 0.2
+"""How long calls whose results were wrong are made alone: time goes on, and what tells it then gives something else."""
+
 LONGEST_TEXT = 20_000
 """Characters of a value that is compared: a longer one would take the time of many calls."""
 
@@ -264,16 +270,23 @@ def ask_alone(make, argument, call, result):
 def drop_unsteady(wrong, rows, make, argument, crew):
     """Return the sentences about wrong results without those of calls that give something else alone by now.
 
-    A counter has gone on while threads made their calls, and a cache is full.
+    A counter has gone on while threads made their calls, and a cache is full. A clock is asked for a while.
     """
-    again = learn_results(make, argument, rows, crew, compares=True)
+    steady = dict(wrong)
+    until = now() + ASKED_AGAIN_S
+    while steady:
+        again = learn_results(make, argument, rows, crew, compares=True)
+        unsteady = tuple(
+            f"{text[:LONGEST_CALL]} gave "
+            for row, now_given in zip(rows, again, strict=True)
+            for (text, _, result), (_, _, result_now) in zip(row, now_given, strict=True)
+            if result_now != result
+        )
+        steady = {text: None for text in steady if not text.startswith(unsteady)}
+        if now() > until:
+            break
 
-    unsteady = []
-    for row, now_given in zip(rows, again, strict=True):
-        for (text, _, result), (_, _, result_now) in zip(row, now_given, strict=True):
-            if result_now != result:
-                unsteady.append(f"{text} gave ")
-    return {sentence: None for sentence in wrong if not sentence.startswith(tuple(unsteady))}
+    return steady
 
 
 def describe_wrong(text, shown, result):
@@ -289,7 +302,7 @@ def describe_wrong(text, shown, result):
     got = dots + shown[start:end]
     alone = dots + result[start:end]
 
-    return f"{text[:100]} gave {got}, alone it gives {alone}"
+    return f"{text[:LONGEST_CALL]} gave {got}, alone it gives {alone}"
 
 
 def count_returned(rows, came_back, returned):

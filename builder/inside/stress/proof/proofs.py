@@ -120,7 +120,7 @@ def make_predicate(event: Event, alike: Sequence[Event] = ()) -> Predicate:
     if event["what"] != "race":
         return lambda run: event["what"] in run.what
 
-    places = {tuple(other["places"]) for other in (event, *alike)}
+    places = {tuple(other["places"]) for other in (event, *alike) if other["what"] == "race"}
     return lambda run: not places.isdisjoint(run.races)
 
 

@@ -103,6 +103,19 @@ def test_a_counter_is_not_wrong():
     assert drilled(Counter, [[("s.page()", read, "'page 0'")]]) == ({}, [])
 
 
+def test_what_gives_something_else_now_and_then_is_not_wrong():
+    """Such as the load of a machine, of which there are no new figures for a while."""
+    count = 0
+
+    def read(subject: Any, argument: Any) -> str:
+        nonlocal count
+        count += 1
+        return "busy" if count % 100 == 7 else "idle"
+
+    long_text = f"s.load({'1' * 200})"
+    assert drilled(Counter, [[(long_text, read, "'idle'")]]) == ({}, [])
+
+
 def test_what_each_thread_has_of_its_own_is_not_wrong():
     own = threading.current_thread()
 
