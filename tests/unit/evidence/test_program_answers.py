@@ -372,7 +372,7 @@ def test_what_cannot_be_watched_is_learnt_and_not_played(
         "functions": [], "subjects": [],
     }  # fmt: skip
     scenario = make_scenario("fine", "foo.fine()")
-    monkeypatch.setattr(race, "learn_surface", lambda *_: learnt)
+    monkeypatch.setattr(race_search, "learn_surface", lambda *_: learnt)
     monkeypatch.setattr(race, "plan_scenarios", lambda *_: [scenario])
     monkeypatch.setattr(coverage, "choose_calls", lambda _: [])
     monkeypatch.setattr(installing, "install", lambda *_: None)
