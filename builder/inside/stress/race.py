@@ -65,9 +65,8 @@ from .race_search import (
 )
 from .sanitizer.causes import label_causes
 
-_PROVED_ROUNDS = (
-    4  # of a program of few calls; settling takes more where these do not show the race each time
-)
+_PROVED_ROUNDS = 4
+"""Of a program of few calls; settling takes more where these do not show the race each time."""
 _MOST_LISTED = 40  # events of each sort: one fault may show in many places
 
 

@@ -91,9 +91,8 @@ class OperationTester:
         called_name = text.partition("(")[0]
         is_function = called_name in self._surface.functions.values()
         gives_nothing = result == "None"  # what returns nothing is called for its effect
-        is_used_up = (
-            bool(make) and _tell_outcome(second) != outcome
-        )  # such as the next token of a parser
+        # Such as the next token of a parser: the second time it is another one.
+        is_used_up = bool(make) and _tell_outcome(second) != outcome
 
         return {
             "text": text,
@@ -240,20 +239,29 @@ def _tell_outcome(tried: Tried) -> tuple[object, ...]:
 
 def _list_witnesses(operations: Sequence[Operation], observers: Sequence[str]) -> list[str]:
     """Return calls without arguments that are no observers, one for each set of native callables."""
-    by_natives: dict[tuple[str, ...], str] = {}
-    for operation in operations:
-        text = operation["text"]
-        if _ASKING.fullmatch(text) and text not in observers:
-            by_natives.setdefault(tuple(operation["native"]), text)
-
-    return list(by_natives.values())[:_MOST_WITNESSES]
+    asking = [
+        operation
+        for operation in operations
+        if _ASKING.fullmatch(operation["text"]) and operation["text"] not in observers
+    ]
+    return _name_one_of_each(asking)[:_MOST_WITNESSES]
 
 
 def _list_changing(operations: Sequence[Operation], candidates: Sequence[str]) -> list[str]:
     """Return operations that may change a subject, one for each set of native callables, likely ones first."""
-    by_natives: dict[tuple[str, ...], str] = {}
-    for operation in sorted(operations, key=lambda operation: not operation["changes"]):
-        if operation["text"] not in candidates and "argument" not in operation:
-            by_natives.setdefault(tuple(operation["native"]), operation["text"])
+    others = [
+        operation
+        for operation in operations
+        if operation["text"] not in candidates and "argument" not in operation
+    ]
+    others.sort(key=lambda operation: not operation["changes"])
+    return _name_one_of_each(others)[:_MOST_BEFORE]
 
-    return list(by_natives.values())[:_MOST_BEFORE]
+
+def _name_one_of_each(operations: Sequence[Operation]) -> list[str]:
+    """Return the text of the first operation for each set of native callables."""
+    by_natives: dict[tuple[str, ...], str] = {}
+    for operation in operations:
+        by_natives.setdefault(tuple(operation["native"]), operation["text"])
+
+    return list(by_natives.values())

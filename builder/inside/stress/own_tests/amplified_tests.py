@@ -69,7 +69,7 @@ class Session:
         request: dict[str, Any],
         witness: Witness,
         amplifier: Amplifier,
-        native_names: Collection[str] = (),
+        native_names: Collection[str],
     ) -> None:
         """Take what there is to run.
 
@@ -226,19 +226,14 @@ class Session:
         roots = {name.partition(".")[0] for name in self._request["modules"]}
         site = Path(self._request["site"])
         tests = self._request["tests"]
-        files: list[tuple[Path, Path]] = []
+        searched = [(site, site / root) for root in sorted(roots)]
         if tests:
-            files += [
-                (Path(tests), path)
-                for path in rank_test_files(Path(tests), roots, self._native_names)
-            ]
-        for root in sorted(roots):
-            ranked = rank_test_files(site / root, roots, self._native_names)
-            files += [(site, path) for path in ranked]
+            searched.insert(0, (Path(tests), Path(tests)))
 
         by_name: dict[str, tuple[Path, Path]] = {}
-        for folder, path in files:
-            by_name.setdefault(str(path.relative_to(folder)), (folder, path))
+        for folder, inner in searched:
+            for path in rank_test_files(inner, roots, self._native_names):
+                by_name.setdefault(str(path.relative_to(folder)), (folder, path))
         return by_name
 
     def _run_file(self, folder: Path, path: Path, names: list[str] | None) -> None:

@@ -67,6 +67,7 @@ python3.14t {name} [ROUNDS]
 Without that it shows nothing: `wheelfarm replay ID` has both."""
 
 _LEAST = 'float(os.environ.get("WHEELFARM_LEAST_S", "2"))'
+"""How a program finds out for how many seconds it makes further rounds: proofs count what a number of rounds shows."""
 
 _FORK = """    # What is done once in a process is tried in many, forked from this one, which makes no call.
     tried, ends = 0, now() + LEAST_S

@@ -467,27 +467,34 @@ class Vessel:
         return self.content
 
 
+def cellar_tester(
+    journal: Path, monkeypatch: pytest.MonkeyPatch, kind: type[object]
+) -> OperationTester:
+    """Return a tester of a module that has one class."""
+    module = types.ModuleType("cellar")
+    setattr(module, kind.__name__, kind)
+    monkeypatch.setitem(sys.modules, "cellar", module)
+    calls = Evaluator(["cellar"], (), Journal(str(journal)), time.monotonic() + 60)
+    surface = Surface(["cellar"])
+    return OperationTester(calls, surface, Subjects(surface))
+
+
+def operation(text: str, native: str, result: str | None) -> Operation:
+    return {
+        "text": text,
+        "native": [native],
+        "direct": True,
+        "result": result,
+        "changes": False,
+        "us": 1.0,
+    }
+
+
 @pytest.mark.usefixtures("alarm")
 def test_what_empties_an_object_does_not_show_its_state(
     journal: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    module = types.ModuleType("cellar")
-    module.Vessel = Vessel  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "cellar", module)
-    calls = Evaluator(["cellar"], (), Journal(str(journal)), time.monotonic() + 60)
-    surface = Surface(["cellar"])
-    tester = OperationTester(calls, surface, Subjects(surface))
-
-    def operation(text: str, native: str, result: str | None) -> Operation:
-        return {
-            "text": text,
-            "native": [native],
-            "direct": True,
-            "result": result,
-            "changes": False,
-            "us": 1.0,
-        }
-
+    tester = cellar_tester(journal, monkeypatch, Vessel)
     operations = [
         operation("s.take()", "take", "''"),
         operation("s.show()", "show", "''"),
@@ -521,23 +528,11 @@ class Scanner:
 def test_what_changes_more_than_it_shows_is_no_observer(
     journal: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    module = types.ModuleType("cellar")
-    module.Scanner = Scanner  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "cellar", module)
-    calls = Evaluator(["cellar"], (), Journal(str(journal)), time.monotonic() + 60)
-    surface = Surface(["cellar"])
-    tester = OperationTester(calls, surface, Subjects(surface))
-
-    operations: list[Operation] = [
-        {
-            "text": f"s.{name}()",
-            "native": [name],
-            "direct": True,
-            "result": result,
-            "changes": False,
-            "us": 1.0,
-        }
-        for name, result in (("has_token", "True"), ("depth", "3"), ("next_event", None))
+    tester = cellar_tester(journal, monkeypatch, Scanner)
+    operations = [
+        operation("s.has_token()", "has_token", "True"),
+        operation("s.depth()", "depth", "3"),
+        operation("s.next_event()", "next_event", None),
     ]
     assert tester.find_observers("cellar.Scanner()", operations) == ["s.depth()"]
     assert tester.find_observers("cellar.Scanner()", operations[:2]) == [
