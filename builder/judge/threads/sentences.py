@@ -39,7 +39,7 @@ _STAND_INS = (
     (re.compile(r"values\.SlowBuffer\(\)"), "b'abcdefgh'"),
     (re.compile(r"values\.SlowEnd\(\)"), "object()"),
     (re.compile(r"values\.(?:Meeting|Collecting)\(\)"), "callback"),
-    (re.compile(r"\(lambda \*given, \*\*named: 1\)"), "callback"),
+    (re.compile(r"\(lambda \*given, \*\*named: (?:1|int\('1001'\))\)"), "callback"),
     (re.compile(r"''\.join\(('[^']*')\)(?: \* \d+)?"), r"\1"),
     (re.compile(r"^\(lambda s, o: (.*)\)\(s\[[01]\], s\[[01]\]\)$"), r"\1"),
     (re.compile(r"\boperator\.(?:getitem)\(s, (.+)\)$"), r"s[\1]"),

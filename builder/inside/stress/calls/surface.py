@@ -44,8 +44,8 @@ _UNCOUNTED_NAMES = {
     "__ne__", "__le__", "__gt__", "__ge__", "__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rfloordiv__",
     "__rmod__", "__rdivmod__", "__rpow__", "__rlshift__", "__rrshift__", "__rand__", "__ror__", "__rxor__",
     "__rmatmul__", "__release_buffer__", "__reduce_cython__", "__setstate_cython__",
-    # For pickle alone, on an object that nobody else has yet.
-    "__setstate__",
+    # On an object that nobody else has yet.
+    "__setstate__", "__set_name__",
 }  # fmt: skip
 """Attributes of modules and types that are not counted as callables.
 
