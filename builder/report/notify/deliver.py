@@ -90,9 +90,8 @@ def deliver(
     """
     deliveries: list[Delivery] = []
     for name, target in targets.items():
-        selected = _select(target, night)
         try:
-            outcome, detail = _deliver_one(name, target, selected, environment, patience)
+            outcome, detail = _deliver_one(name, target, night, environment, patience)
         except DeliveryError as error:
             outcome, detail = Outcome.FAILED, str(error)
         except Exception as error:  # the night is over: no bug here may take its exit code
@@ -141,10 +140,11 @@ def _deliver_one(
     """
     secrets = Secrets.from_environment(target, environment)
     channel = _make_channel(name, target, secrets, patience)
-    if not channel.keeps_record and not _has_news(night.alert):
+    selected = _select(target, night)
+    if not channel.keeps_record and not _has_news(selected.alert):
         return Outcome.NOTHING, ""
 
-    action = channel.send(night)
+    action = channel.send(selected)
     return (Outcome.SENT if action else Outcome.NOTHING), action
 
 
