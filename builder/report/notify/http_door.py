@@ -41,7 +41,7 @@ _QUOTE_CHARACTERS = 200  # of that line: enough for an error of an API
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """How long one try may take; all three together less than two minutes.
+    """How long one try may take, of three.
 
     Attributes:
         connect_s: longest wait for a connection.

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from builder.report.formats.markdown import escape
 from builder.report.notify.alert import describe_subject, explain, fit_blocks, shorten
 from builder.store.hashing import digest
+from builder.untrusted.text import clean_line
 from builder.verdicts import ApplicationVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _MAX_ENTRIES = 200
 _MAX_TABLE = (
     30_000  # characters of a table: with what is remembered, an issue stays well below that
 )
+
+_MAX_FILE_NAME = 100  # characters of the matrix's name in a title, which has 256
 
 _TABLE_HEAD = "| | before | now | why |\n|---|---|---|---|"
 
@@ -158,7 +161,7 @@ def render_title(state: IssueState, matrix: str) -> str:
     count = len(state.entries)
     number = f"more than {count}" if state.is_cut else str(count)
     noun = "verdict is" if number == "1" else "verdicts are"
-    return f"wheelfarm: {number} {noun} worse than before ({matrix})"
+    return f"wheelfarm: {number} {noun} worse than before ({clean_line(matrix, _MAX_FILE_NAME)})"
 
 
 def render_body(state: IssueState, night: Night, marker: str) -> str:
