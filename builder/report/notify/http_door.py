@@ -138,6 +138,7 @@ class HttpDoor:
                     timeout=(self._patience.connect_s, self._patience.read_s),
                 ) as response,
             ):
+                exchange.check()  # headers that were cut off look like headers
                 self._check_status(response, request)
                 return _read_body(response, request.limit_bytes)
         except TooSlowError:

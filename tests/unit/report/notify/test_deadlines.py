@@ -14,6 +14,16 @@ from builder.report.notify.deliver import Outcome, deliver
 from builder.report.notify.http_door import Patience
 from tests.unit.report.notify.nights import Pauses, night, regression, target
 
+HOOK = 'kind = "webhook"\nurl = "http://127.0.0.1:{port}/"'
+MAIL = """
+kind = "email"
+host = "127.0.0.1"
+port = {port}
+security = "none"
+from = "a@b.invalid"
+to = ["c@d.invalid"]
+"""
+
 
 class _Dripping(socketserver.BaseRequestHandler):
     server: _Server
@@ -51,21 +61,20 @@ def dripping(beginning: bytes) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("beginning", "text", "expected"),
     [
-        (b"HTTP/1.1 200 OK\r\nX: ", 'kind = "webhook"\nurl = "http://127.0.0.1:{port}/"', "no answer"),
+        (b"HTTP/1.1 200 OK\r\nX: ", HOOK, "no answer within 0.4 s"),
         (
             b"HTTP/1.1 400 Bad\r\n\r\n",
-            'kind = "webhook"\nurl = "http://127.0.0.1:{port}/"',
+            HOOK,
             "status 400",
         ),
         (
             b"220 ",
-            'kind = "email"\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\n'
-            'from = "a@b.invalid"\nto = ["c@d.invalid"]',
+            MAIL,
             "no answer within 0.4 s",
         ),
     ],
     ids=["header", "body", "mail"],
-)  # fmt: skip
+)
 def test_the_deadline_is_for_all_of_the_answer(beginning: bytes, text: str, expected: str):
     patience = Patience(connect_s=20, read_s=20, total_s=0.4, pause=Pauses())
     with dripping(beginning) as port:

@@ -108,7 +108,7 @@ def test_a_failure_says_what_was_observed_and_no_secret(
 ):
     caplog.set_level(logging.INFO)
     with serve_list(answer) as server:
-        delivery = tell(target(HOOK), night(regression()), **secret_hook(server))
+        delivery = tell(target(HOOK), night(regression()), None, **secret_hook(server))
     assert len(server.asked) == tries
     assert (delivery.outcome is Outcome.FAILED) == bool(expected)
     assert expected in delivery.detail
@@ -124,7 +124,7 @@ def test_an_answer_that_echoes_the_whole_request_shows_no_secret():
 
     with serve_list(Reply(400)) as server:
         server.answer = lambda _: Reply(400, echo(server))
-        delivery = tell(target(HOOK), night(regression()), **secret_hook(server))
+        delivery = tell(target(HOOK), night(regression()), None, **secret_hook(server))
     assert "cannot take ***" in delivery.detail
     assert "secret" not in delivery.detail
 
@@ -133,7 +133,7 @@ def test_a_redirect_is_not_followed_and_named_by_its_host():
     with serve_list(Reply()) as elsewhere:
         location = f"http://localhost:{elsewhere.port}/{TOKEN}"
         with serve_list(Reply(307, headers={"Location": location})) as server:
-            delivery = tell(target(HOOK), night(regression()), **secret_hook(server))
+            delivery = tell(target(HOOK), night(regression()), None, **secret_hook(server))
     assert elsewhere.asked == []
     assert len(server.asked) == 1
     assert "a redirect to http://localhost, which is not followed" in delivery.detail
@@ -166,12 +166,12 @@ def test_tls_with_a_certificate_of_an_authority_that_is_known_and_of_one_that_is
 ):
     certificate = make_certificate(tmp_path)
     with serve_list(Reply(), context=server_context(certificate)) as server:
-        refused = tell(target(HOOK), night(regression()), **secret_hook(server))
+        refused = tell(target(HOOK), night(regression()), None, **secret_hook(server))
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(variable, raising=False)
         host.ca_bundle.cache_clear()
-        taken = tell(target(HOOK), night(regression()), **secret_hook(server))
+        taken = tell(target(HOOK), night(regression()), None, **secret_hook(server))
     host.ca_bundle.cache_clear()
     assert "TLS failed" in refused.detail
     assert "SSL_CERT_FILE" in refused.detail
