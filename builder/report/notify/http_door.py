@@ -35,6 +35,9 @@ _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSALS = frozenset({429})
 """Those of them by which a server surely did nothing."""
 
+_NOT_CONNECTED = (NewConnectionError, ConnectTimeoutError)
+"""Errors of urllib3 after which a server has nothing of a request."""
+
 _QUOTE_BYTES = 1 << 16  # of an answer that refuses: its first line is in it
 _QUOTE_CHARACTERS = 200  # of that line: enough for an error of an API
 
@@ -189,11 +192,7 @@ class HttpDoor:
         causes = list(_iter_causes(error))
         for cause in causes:
             if isinstance(cause, ssl.SSLError):
-                reason = getattr(cause, "verify_message", "") or cause.reason or "TLS"
-                return DeliveryError(
-                    f"TLS failed ({clean_line(str(reason))}); if the server is one of your own, put its authority into "
-                    "the CA bundle that SSL_CERT_FILE names"
-                )
+                return DeliveryError(describe_tls_error(cause))
 
         # An address or a header that is none; both libraries derive such errors from it.
         if isinstance(error, ValueError):
@@ -201,16 +200,14 @@ class HttpDoor:
                 "the address or the token cannot be sent; check the variables that hold them"
             )
 
-        was_sent = not any(
-            isinstance(one, NewConnectionError | ConnectTimeoutError) for one in causes
-        )
-        reason = next(
-            (_describe_cause(one) for one in reversed(causes) if isinstance(one, OSError)), ""
-        )
-        observed = f"no answer ({reason or type(error).__name__})"
+        reasons = [_describe_cause(cause) for cause in causes if isinstance(cause, OSError)]
+        reason = next(filter(None, reversed(reasons)), type(error).__name__)
+        was_sent = not any(isinstance(cause, _NOT_CONNECTED) for cause in causes)
         if was_sent:
-            return self._no_answer(observed, request)
-        return TemporaryError(f"{observed}; check the address, and the proxy of this machine")
+            return self._no_answer(f"no answer ({reason})", request)
+        return TemporaryError(
+            f"no answer ({reason}); check the address, and the proxy of this machine"
+        )
 
     def _no_answer(self, observed: str, request: Request) -> DeliveryError:
         """Return the error for a server that may have taken a request, and did not say so."""
@@ -220,6 +217,15 @@ class HttpDoor:
 
     def _hide(self, text: str) -> str:
         return self._secrets.hide(text)
+
+
+def describe_tls_error(error: ssl.SSLError) -> str:
+    """Return why there is no encrypted connection, and what to do."""
+    reason = getattr(error, "verify_message", "") or error.reason or "no reason given"
+    return (
+        f"TLS failed ({clean_line(str(reason))}); if the server is one of your own, put its authority into the CA "
+        "bundle that SSL_CERT_FILE names"
+    )
 
 
 @contextlib.contextmanager
@@ -287,4 +293,6 @@ def _describe_cause(error: OSError) -> str:
     """Return an operating system's error in words, without the address: `Connection refused`."""
     if isinstance(error, TimeoutError):
         return "timeout"
+    if isinstance(error, ConnectionResetError):
+        return "the server closed the connection"
     return clean_line(error.strerror or "") if isinstance(error.strerror, str) else ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from builder.host import settings as host
 from builder.report.notify.alert import describe, explain, fit_blocks
 from builder.report.notify.attempts import DeliveryError, TemporaryError, attempt
+from builder.report.notify.http_door import describe_tls_error
 from builder.sources.connections import Exchange
 from builder.untrusted.reading import Deadline, TooSlowError
 from builder.untrusted.text import clean_line
@@ -79,10 +80,8 @@ class MailChannel:
         except ssl.SSLError as error:
             if deadline.has_passed:
                 raise self._describe_silence(error, deadline) from None
-            reason = getattr(error, "verify_message", "") or error.reason or "TLS"
             raise DeliveryError(
-                f"TLS failed ({clean_line(str(reason))}); check `security` and `port`; "
-                "if the server is one of your own, put its authority into the CA bundle that SSL_CERT_FILE names"
+                f"{describe_tls_error(error)}; check `security` and `port`"
             ) from None
         except smtplib.SMTPNotSupportedError as error:
             raise DeliveryError(

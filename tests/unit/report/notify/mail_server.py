@@ -145,7 +145,8 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
+    # Not daemons: the server's end waits for them, so that no connection is left open.
+    daemon_threads = False
     allow_reuse_address = True
     mail: MailServer
 

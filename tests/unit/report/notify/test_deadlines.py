@@ -36,7 +36,7 @@ class _Dripping(socketserver.BaseRequestHandler):
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
+    daemon_threads = False
     beginning = b""
     stop: threading.Event
 

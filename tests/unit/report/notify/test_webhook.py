@@ -94,7 +94,7 @@ def test_what_fails_for_a_moment_is_tried_again(answers: tuple[Answer, ...], pau
         (Reply(429), 3, "status 429"),
         (Reply(500, b"oops " * 200), 3, "(after 3 tries)"),
         (Silence, 3, "no answer (timeout)"),
-        (End, 3, "no answer"),
+        (End, 3, "no answer (the server closed the connection)"),
         (Reply(200, b"x" * (1 << 22)), 1, ""),
     ],
     ids=["400", "401", "403", "404", "429", "500", "silent", "closed", "long-answer"],

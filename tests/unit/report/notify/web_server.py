@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,8 +104,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
+    # Not daemons: the server's end waits for them, so that no connection is left open.
+    daemon_threads = False
     web: WebServer
+    context: ssl.SSLContext | None = None
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        accepted, address = super().get_request()
+        if self.context is not None:
+            # The handshake comes with the first read, in the connection's own thread.
+            accepted = self.context.wrap_socket(
+                accepted, server_side=True, do_handshake_on_connect=False
+            )
+        return accepted, address
 
     def handle_error(self, *_: object) -> None:
         return
@@ -113,8 +126,7 @@ class _Server(http.server.ThreadingHTTPServer):
 def serve(answer: Callable[[Asked], Answer], context=None) -> Iterator[WebServer]:
     """Serve on a port of its own; with a context of TLS, by it."""
     server = _Server(("127.0.0.1", 0), _Handler)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.context = context
     server.web = WebServer(
         answer=answer, port=server.server_port, scheme="http" if context is None else "https"
     )
