@@ -136,6 +136,18 @@ class NoRecordError(FarmError):
         )
 
 
+class NoNightError(FarmError):
+    """A wheelhouse has no record of a night whose alert could be sent again."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is not there, or another version of wheelfarm wrote it: `wheelfarm nightly` and `merge` write it. "
+            "Use --wheelhouse DIR, or --test for a test message."
+        )
+
+
 class UnknownSnapshotError(FarmError):
     """`rollback` cannot return to the snapshot that was asked for. There is a constructor for each reason."""
 

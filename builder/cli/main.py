@@ -16,6 +16,7 @@ from builder.cli import (
     index,
     machine,
     nightly,
+    notify,
     replay,
     run,
     show,
@@ -83,6 +84,7 @@ app.command(rich_help_panel=_BUILD, epilog=run.PLAN_EXAMPLES)(run.plan)
 app.command(rich_help_panel=_BUILD, epilog=run.RUN_EXAMPLES)(run.run)
 app.command(rich_help_panel=_BUILD, epilog=nightly.NIGHTLY_EXAMPLES)(nightly.nightly)
 app.command(rich_help_panel=_BUILD, epilog=nightly.MERGE_EXAMPLES)(nightly.merge)
+app.command(rich_help_panel=_BUILD, epilog=notify.EXAMPLES)(notify.notify)
 app.command(rich_help_panel=_BUILD, epilog=check.EXAMPLES)(check.check)
 app.command(rich_help_panel=_READ, epilog=show.EXAMPLES)(show.show)
 app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)

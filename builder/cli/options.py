@@ -10,6 +10,16 @@ import typer
 from builder.config import DEFAULT_MATRIX
 from builder.config.effort import EffortLevel
 
+
+def _check_report_url(value: str) -> str:
+    from builder.config.notify import check_url
+
+    try:
+        return check_url(value) if value else value
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 MATRIX = DEFAULT_MATRIX
 WHEELHOUSE = Path("wheelhouse")
 
@@ -51,6 +61,16 @@ RefreshOption = Annotated[
     typer.Option(
         "--refresh",
         help="Ignore recorded answers of the package index; by default they are reused for an hour.",
+    ),
+]
+ReportUrlOption = Annotated[
+    str,
+    typer.Option(
+        "--report-url",
+        metavar="URL",
+        envvar="WHEELFARM_REPORT_URL",
+        callback=_check_report_url,
+        help="Where readers of alerts find the report; counts more than `report-url` of the matrix.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

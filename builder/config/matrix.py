@@ -8,16 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from packaging.version import Version
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
+from pydantic import Field, ValidationError, field_validator
 
 from builder.config import DEFAULT_MATRIX, catalog
 from builder.config.mistakes import describe_mistake
+from builder.config.notify import TARGETS, Targets
+from builder.config.table import Table
 from builder.config.values import (
     EVERY_BASE,
     NO_KEYS,
@@ -65,13 +61,7 @@ _MOST_SMOKE_COMMANDS = 30
 """Each may take two minutes, and one job runs all: an hour, as much as the largest builds take."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class Farm(_Strict):
+class Farm(Table):
     """`[farm]`: what holds for every package."""
 
     bases: tuple[BaseName, ...] = Field(default=(), validate_default=False)
@@ -111,7 +101,7 @@ def select_apt_packages(
     return tuple(sorted(names))
 
 
-class OwnTests(_Strict):
+class OwnTests(Table):
     """`[packages.NAME.tests]`: how a package's own tests are run in threads."""
 
     requires: tuple[str, ...] = ()
@@ -122,7 +112,7 @@ class OwnTests(_Strict):
     """Tests to leave out, as pytest names them, each with a reason."""
 
 
-class Package(_Strict):
+class Package(Table):
     """`[packages.NAME]`: one native dependency."""
 
     version: Specifier = ""
@@ -178,7 +168,7 @@ class Package(_Strict):
         return select_apt_packages(self.apt_run, base)
 
 
-class Application(_Strict):
+class Application(Table):
     """`[applications.NAME]`: a service or program whose whole lock file has to work."""
 
     lock: RelativePath
@@ -218,7 +208,7 @@ class Application(_Strict):
         return select_apt_packages(self.apt, base)
 
 
-class Matrix(_Strict):
+class Matrix(Table):
     """A whole matrix.toml."""
 
     farm: Farm = Farm()
@@ -227,6 +217,8 @@ class Matrix(_Strict):
     """By canonical name (PEP 503), `numpy`, or `numpy==2.3.4` for one of several versions; in the file's order."""
     applications: dict[ApplicationName, Application] = Field(default_factory=dict)
     """By a name of their own, in the file's order."""
+    notify: Targets = Field(default_factory=dict)
+    """Who is told when something got worse, by a name of their own, in the file's order."""
     root: Path = Path()
     """The folder that relative paths in it start from; no key of the file."""
     file: Path = DEFAULT_MATRIX
@@ -449,7 +441,7 @@ def _find_contradictions(name: str, package: Package) -> Iterator[tuple[str, str
         )
 
 
-def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
+def _find_model(location: tuple[str | int, ...]) -> type[Table]:
     """Return the model of the table that a key stands in: `("packages", "lxml", "apt")` -> Package."""
     match location:
         case ("farm", _, *_):
@@ -460,6 +452,8 @@ def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
             return Package
         case ("applications", _, _, *_):
             return Application
+        case ("notify", _, str(kind), _, *_):
+            return TARGETS[kind]
         case _:
             return Matrix
 

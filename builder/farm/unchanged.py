@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder import ROOT
 from builder.config import catalog
-from builder.config.values import NO_KEYS
+from builder.config.values import NO_INPUTS
 from builder.farm.application_files import hash_files
 from builder.host import settings as host
 from builder.index import SERVED_CHANNEL
@@ -99,7 +99,7 @@ def fingerprint_inputs(
         patches: content of each package's patches, by name.
         effort: name of the effort level.
     """
-    common_settings = matrix.model_dump(mode="json", exclude={*NO_KEYS, "packages"})
+    common_settings = matrix.model_dump(mode="json", exclude={*NO_INPUTS, "packages"})
     names = dict.fromkeys([*matrix.packages, *sources.found, *sources.faults])
     packages = {}
     for name in names:

@@ -401,6 +401,31 @@ class NightDocument(Part):
     findings: list[NewFindingPart]
 
 
+class DeliveryPart(Part):
+    """What came of telling one target."""
+
+    name: str
+    """Of its table."""
+
+    kind: str
+
+    outcome: Literal["sent", "nothing", "failed", "shown"]
+    """`nothing` where there was nothing to tell it, `shown` with `--dry-run`."""
+
+    detail: CleanText
+    """What was done, or what was observed and what to do."""
+
+    content: CleanText
+    """What would be sent, where it is shown; else empty."""
+
+
+class NotifyDocument(Part):
+    """What `wheelfarm notify --json` prints."""
+
+    schema_version: Literal[1]
+    targets: list[DeliveryPart]
+
+
 class AppDocument(Part):
     """What `wheelfarm app --json` prints."""
 
@@ -416,6 +441,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "run": Document,
     "nightly": NightDocument,
     "merge": NightDocument,
+    "notify": NotifyDocument,
     "check": CheckDocument,
     "show": ShowDocument,
     "app": AppDocument,
