@@ -167,6 +167,34 @@ class UnknownSnapshotError(FarmError):
         )
 
 
+class PromotionError(FarmError):
+    """Nothing can be promoted: there is no canary channel, or it does not have what was named."""
+
+    exit_code = ExitCode.USAGE
+
+    @classmethod
+    def for_no_rollout(cls, path: Path) -> Self:
+        """Return the error for a matrix without a rollout."""
+        return cls(
+            f"{path} has no table [rollout]: everything that policy admits is in simple/ at once. "
+            "See docs/publishing.md."
+        )
+
+    @classmethod
+    def for_no_canary(cls, wheelhouse: Path) -> Self:
+        """Return the error for an index that was published without a canary channel."""
+        return cls(
+            f"{wheelhouse} has no canary channel; `wheelfarm run` makes it where the matrix has [rollout]"
+        )
+
+    @classmethod
+    def for_unknown(cls, name: str) -> Self:
+        """Return the error for a name that the canary channel does not have."""
+        return cls(
+            f"{name}: canary/ has no such package or release; `wheelfarm promote --list` shows what is pending"
+        )
+
+
 class TargetError(FarmError):
     """An index does not take uploads, from us or at all."""
 

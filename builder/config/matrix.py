@@ -31,6 +31,7 @@ from builder.config.values import (
     Duration,
     EnvName,
     From,
+    GateName,
     Hashes,
     Memory,
     Reason,
@@ -95,6 +96,24 @@ class Farm(_Strict):
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("expected at least one; leave the key out for the default")
+        return tuple(dict.fromkeys(value))
+
+
+class Rollout(_Strict):
+    """`[rollout]`: what is new, or got a new verdict, is in `canary/` first, and in `simple/` once it is promoted."""
+
+    age: Duration = datetime.timedelta()
+    """For the gate "age": how long a release has to have been in `canary/` with its verdicts, `3 days` or `P3D`."""
+    gates: tuple[GateName, ...] = ("verdict", "age")
+    """What lets a release pass: its "verdict", its "age", a "measurement" beside what `simple/` has, a "soak" test."""
+    verdicts: tuple[VerdictName, ...] = ()
+    """For the gate "verdict": verdicts whose wheels may be promoted. Default: `publish` of [farm]."""
+    automatic: bool = False
+    """Whether each run promotes what passes every gate; otherwise `wheelfarm promote` alone does."""
+
+    @field_validator("gates")
+    @classmethod
+    def _without_repetition(cls, value: tuple[GateName, ...]) -> tuple[GateName, ...]:
         return tuple(dict.fromkeys(value))
 
 
@@ -223,6 +242,8 @@ class Matrix(_Strict):
 
     farm: Farm = Farm()
     """What holds for every package."""
+    rollout: Rollout | None = None
+    """How what is new comes into `simple/`. Without the table everything that policy admits is there at once."""
     packages: dict[str, Package] = Field(default_factory=dict)
     """By canonical name (PEP 503), `numpy`, or `numpy==2.3.4` for one of several versions; in the file's order."""
     applications: dict[ApplicationName, Application] = Field(default_factory=dict)
@@ -454,6 +475,8 @@ def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
     match location:
         case ("farm", _, *_):
             return Farm
+        case ("rollout", _, *_):
+            return Rollout
         case ("packages", _, "tests", _, *_):
             return OwnTests
         case ("packages", _, *_):
