@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     ADMISSIBLE = 0
     """Every package was judged, and each verdict is `compatible`, `distinct`, `unproven` or `gil-required`."""
     FAULTS = 1
-    """Every package was judged, and at least one has a worse verdict."""
+    """Every package was judged, and at least one has a worse verdict; or a gate refused a promotion."""
     USAGE = 2
     """The command line, matrix.toml or a file of dependencies is wrong. Nothing ran."""
     UNDETERMINED = 3

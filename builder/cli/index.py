@@ -88,10 +88,10 @@ def rollback(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Return the index to an earlier snapshot.
+    r"""Return the index to an earlier snapshot.
 
-    Verdicts and report stay as they are; the next run publishes the index again. Where the matrix has \[rollout], what
-    this takes out of `simple/` comes back by `wheelfarm promote --force` alone.
+    Verdicts and report stay as they are; the next run publishes the index again. What this takes out of `simple/`
+    of a matrix with a rollout comes back by `wheelfarm promote --force` alone.
     """
     from builder import index
     from builder.host.actor import find_actor
@@ -110,8 +110,8 @@ def rollback(
             print_document(_make_rollback(index.list_snapshots(store), published.refused))
             return
 
-    for filename, reason in published.refused.items():
-        print_line(f"not published: {filename}: {reason}")
+    for filename, refusal in published.refused.items():
+        print_line(f"not published: {filename}: {refusal}")
     print_line(f"the index holds snapshot {published.snapshot}")
 
 

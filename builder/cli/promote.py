@@ -24,7 +24,7 @@ EXAMPLES = (
 )
 
 
-def promote(
+def promote(  # noqa: PLR0913, PLR0917 - one parameter per option
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -63,7 +63,7 @@ def promote(
 ) -> None:
     """Move releases from `canary/` to `simple/`, with what they need.
 
-    The gates, and how old a release has to be, are those of \\[rollout] in the matrix. Exits with 1 if a gate refuses a
+    The gates, and how old a release has to be, are those of the matrix. Exits with 1 if a gate refuses a
     release that was asked for; the others are promoted all the same.
     """
     from builder.config import matrix as matrices

@@ -261,17 +261,19 @@ def _select_names(
     for text in names:
         project, version = _parse_name(text)
         versions = {version_of(entry) for entry in canary.get(project, ())}
-        if not versions or (version and version not in versions):
+        if version is not None:
+            versions = {known for known in versions if Version(known) == version}
+        if not versions:
             raise PromotionError.for_unknown(text)
         for release in releases:
-            if release.project == project and version in {"", release.version}:
+            if release.project == project and release.version in versions:
                 wanted.add(release.name)
 
     return wanted
 
 
-def _parse_name(text: str) -> tuple[str, str]:
-    """Return the project and the version that a person means; the version is empty for any.
+def _parse_name(text: str) -> tuple[str, Version | None]:
+    """Return the project and the version that a person means; the version is None for any.
 
     Raises:
         PromotionError: it is no name of a package.
@@ -282,4 +284,4 @@ def _parse_name(text: str) -> tuple[str, str]:
         raise PromotionError.for_unknown(text) from None
 
     version = stated_version(name)
-    return project_of(name), str(Version(version)) if version else ""
+    return project_of(name), Version(version) if version else None

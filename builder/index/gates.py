@@ -1,4 +1,4 @@
-"""What a release of `canary/` has to pass before it is promoted. Pure: of what is known about it, a gate makes a result.
+"""What a release of `canary/` has to pass before it is promoted. Pure: what is known of it goes in, a result comes out.
 
 A gate that something else measures (`measurement`, `soak`) takes the result that was handed in. One that was asked for
 and of which nothing is known refuses: what nobody looked at is not promoted.

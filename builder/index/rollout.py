@@ -234,7 +234,7 @@ def _explain_refusal(project: str, entry: Entry, policy: Policy) -> str:
     """Return why policy no longer admits a file that `canary/` does not have; empty where it says nothing of it."""
     for other in policy.quarantine.get(project, ()):
         if other.filename == entry.filename or other.sha256 == entry.sha256:
-            return other.yanked
+            return other.yanked or "in quarantine"
 
     version = version_of(entry)
     for abi in policy.abis:
