@@ -74,7 +74,7 @@ def promote(  # noqa: PLR0913, PLR0917 - one parameter per option
     if force and not reason.strip():
         raise typer.BadParameter("--force needs --reason: say why the gates are passed over")
 
-    loaded = matrices.load(matrix)
+    loaded = matrices.load_settings(matrix)
     if history:
         with Store(wheelhouse) as store:
             _print_history(store.publications.channel_changes(), as_json=as_json)

@@ -337,8 +337,33 @@ def load(path: Path) -> Matrix:
     Raises:
         MatrixError: the file cannot be read or is wrong; the error lists every mistake.
     """
+    return parse(_read_file(path), path)
+
+
+def load_settings(path: Path) -> Matrix:
+    """Return a matrix without its packages and applications: all that commands about the index need.
+
+    Of ten thousand packages, checking each takes longer than moving some between channels.
+
+    Args:
+        path: the file.
+
+    Raises:
+        MatrixError: the file cannot be read, or the rest of it is wrong.
+    """
+    data = _read_file(path)
+    settings = {key: data[key] for key in data if key not in {"packages", "applications"}}
+    return parse(settings, path, needs_packages=False)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Return a file's tables.
+
+    Raises:
+        MatrixError: the file cannot be read, or is not TOML.
+    """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     # A mistake in the user's file: the traceback of the library that found it would only hide the message.
     except FileNotFoundError:
         raise MatrixError(
@@ -348,7 +373,6 @@ def load(path: Path) -> Matrix:
         raise MatrixError(path, [("", f"cannot be read: {error}")]) from None
     except tomllib.TOMLDecodeError as error:
         raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
-    return parse(data, path)
 
 
 def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> Matrix:

@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from builder.distributions.tags import accepts_tag
 from builder.index.gates import parse_verdicts
+from builder.index.manifest import project_digests
 from builder.store.files import replace_text
 from builder.verdicts import Verdict
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from builder.index.manifest import Manifest
+    from builder.index.manifest import Entry, Manifest
     from builder.index.publish import Publication
 
 FOLDER = "constraints"
@@ -183,17 +184,19 @@ def _collect_promoted(publication: Publication, abi: str) -> dict[str, str]:
     """
     assert publication.canary is not None, "the caller has looked"
     remarks = _collect_yanked(publication.served, publication.quarantine, abi)
-    pins = _collect_versions(publication.served, abi)
-    for project in _collect_versions(publication.canary, abi):
+    served_digests = project_digests(publication.served)
+    waiting: dict[str, tuple[Entry, ...]] = {}
+    for project, digest in project_digests(publication.canary).items():
+        if served_digests.get(project) != digest:
+            waiting[project] = publication.canary[project]
+    pins = _collect_versions({name: publication.served.get(name, ()) for name in waiting}, abi)
+    for project in _collect_versions(waiting, abi):
         if project not in pins:
             remarks.setdefault(project, _NOT_PROMOTED)
 
-    for project in pins:
-        doubts: dict[str, None] = {}
-        for entry in publication.served[project]:
-            verdict = parse_verdicts(entry.verdicts).get(abi)
-            if verdict is not None and not Verdict(verdict).is_good:
-                doubts[verdict] = None
+    for project, entries in publication.served.items():
+        doubts = dict.fromkeys(_find_doubt(entry.verdicts, abi) for entry in entries)
+        doubts.pop("", None)
         if doubts:
             own = [remarks[project]] if project in remarks else []
             remarks[project] = "; ".join([*own, *doubts])
@@ -201,12 +204,21 @@ def _collect_promoted(publication: Publication, abi: str) -> dict[str, str]:
     return remarks
 
 
+@lru_cache(maxsize=10_000)  # few combinations of verdicts differ
+def _find_doubt(verdicts: str, abi: str) -> str:
+    """Return the verdict on an ABI, of those of an entry, where it is not plainly good; else nothing."""
+    verdict = parse_verdicts(verdicts).get(abi)
+    is_doubtful = verdict is not None and not Verdict(verdict).is_good
+    return verdict if verdict is not None and is_doubtful else ""
+
+
 def _collect_yanked(served: Manifest, quarantine: Manifest, abi: str) -> dict[str, str]:
     """Return the reason for which an ABI's files of each project are yanked, by project.
 
     Where the project has several versions, each reason says which it is about.
     """
-    pins = _collect_versions(served, abi)
+    beside = {project: served[project] for project in quarantine if project in served}
+    pins = _collect_versions(beside, abi)
     reasons: dict[str, str] = {}
     for project, entries in quarantine.items():
         by_version: dict[str, str] = {}
@@ -268,6 +280,7 @@ def _collect_versions(
     return pins
 
 
+@lru_cache(maxsize=200_000)  # each wheel is asked about for every ABI, and is in several channels
 def _split_name(filename: str) -> tuple[str, str]:
     """Return the version and the tags in the name of a wheel of the index: `("1.0", "cp314-cp314t-linux_x86_64")`.
 

@@ -181,11 +181,31 @@ class RecordedManifest(Mapping[str, tuple[Entry, ...]]):
             self._parsed[digest] = entries
         return entries
 
+    def replace(self, changes: Mapping[str, tuple[Entry, ...]]) -> RecordedManifest:
+        """Return the manifest with other files of some projects."""
+        digests = project_digests(changes)
+        parsed = dict(self._parsed)
+        for project, entries in changes.items():
+            parsed[digests[project]] = entries
+
+        names = dict(sorted({**self.digests, **digests}.items()))
+        return RecordedManifest(names, self._read_listing, parsed)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.digests)
 
     def __len__(self) -> int:
         return len(self.digests)
+
+
+def replace_projects(content: Manifest, changes: Mapping[str, tuple[Entry, ...]]) -> Manifest:
+    """Return a manifest with other files of some projects, sorted by name; what is known of the others stays known."""
+    if not changes:
+        return content
+    if not isinstance(content, RecordedManifest):
+        return dict(sorted({**content, **changes}.items()))
+
+    return content.replace(changes)
 
 
 def project_digests(content: Manifest) -> Mapping[str, str]:

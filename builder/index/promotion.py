@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from builder.index.gates import ask_gates
-from builder.index.manifest import project_digests
+from builder.index.manifest import replace_projects
 from builder.index.requirements import satisfies
-from builder.index.rollout import find_pending, is_same_file, prune_replaced, version_of
+from builder.index.rollout import find_pending, prune_replaced, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -135,15 +135,17 @@ def plan_promotion(
         if name in ready:
             refused[name] = replace(ready[name], is_forced=False, refusal=reason)
 
-    after = dict(served.items())
+    changes: dict[str, tuple[Entry, ...]] = {}
     for candidate in chosen.values():
         project = candidate.release.project
-        after[project] = _apply(candidate.release, after.get(project, ()), canary)
+        before = changes.get(project, served.get(project, ()))
+        changes[project] = _apply(candidate.release, before, canary)
+    after = replace_projects(served, changes)
 
     return Promotion(
         promoted=tuple(chosen.values()),
         refused=tuple(refused.values()),
-        served=dict(sorted(prune_replaced(after, canary, requirements).items())),
+        served=prune_replaced(after, canary, requirements),
     )
 
 
@@ -238,27 +240,3 @@ class _Search:
                 refusal = refusal or f"{name} is not promoted ({candidate.describe_refusals()})"
 
         return refusal
-
-
-def record_difference(before: Manifest, after: Manifest) -> list[dict[str, Any]]:
-    """Return what a rollback moved out of `simple/` and into it, as the ledger keeps it."""
-    digests_before, digests_after = project_digests(before), project_digests(after)
-    projects = digests_before.keys() | digests_after.keys()
-    changed = [name for name in projects if digests_before.get(name) != digests_after.get(name)]
-
-    releases: dict[tuple[str, str, str], list[dict[str, str]]] = {}
-    for moved, here, there in (("out", before, after), ("in", after, before)):
-        for project in sorted(changed):
-            for entry in here.get(project, ()):
-                if any(is_same_file(entry, other) for other in there.get(project, ())):
-                    continue
-                file = {"filename": entry.filename, "sha256": entry.sha256}
-                file |= {"before": "", "after": entry.verdicts}
-                releases.setdefault((project, version_of(entry), moved), []).append(file)
-
-    records: list[dict[str, Any]] = []
-    for (project, version, moved), files in releases.items():
-        record = {"project": project, "version": version, "moved": moved, "files": files}
-        records.append({**record, "gates": [], "forced": False, "needed_by": ""})
-
-    return records

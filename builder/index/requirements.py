@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from builder.distributions.metadata import NotADistributionError, parse_metadata
 from builder.distributions.tags import accepts_wheel
+from builder.index.manifest import project_digests
 from builder.sources.markers import marker_applies
 from builder.untrusted.names import UntrustedNameError, parse_requirement
 
@@ -96,9 +97,13 @@ def read_requirements(
     """
     texts = store.publications.requirements()
     missing: dict[str, str] = {}
+    seen: set[str] = set()  # channels have most projects in common
     for manifest in manifests:
-        for entries in manifest.values():
-            for entry in entries:
+        for project, digest in project_digests(manifest).items():
+            if digest in seen:
+                continue
+            seen.add(digest)
+            for entry in manifest[project]:
                 if entry.sha256 not in texts and entry.sha256 not in missing:
                     missing[entry.sha256] = _read_texts(entry, store)
     if missing:

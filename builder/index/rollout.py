@@ -5,14 +5,15 @@ Why it is so: docs/decisions/0036-canary-first.md.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from builder.distributions.tags import accepts_wheel
-from builder.index.manifest import project_digests
+from builder.index.manifest import project_digests, replace_projects
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping, Sequence
@@ -326,9 +327,7 @@ def _find_new_lack(
     return ""
 
 
-def prune_replaced(
-    served: Manifest, canary: Manifest, requirements: Requirements
-) -> dict[str, tuple[Entry, ...]]:
+def prune_replaced(served: Manifest, canary: Manifest, requirements: Requirements) -> Manifest:
     """Return `simple/` without the releases whose successors are all promoted, unless something needs an old one.
 
     Args:
@@ -336,26 +335,50 @@ def prune_replaced(
         canary: what policy admits.
         requirements: what wheels require.
     """
-    pruned = dict(served.items())
-    dependents: Dependents | None = None
-    canary_digests = project_digests(canary)
-    for project, digest in project_digests(served).items():
-        if project not in canary or canary_digests[project] == digest:
+    served_digests = project_digests(served)
+    replaced: dict[str, tuple[Entry, ...]] = {}
+    for project, digest in project_digests(canary).items():
+        if project not in served_digests or served_digests[project] == digest:
             continue
         admitted = _index_files(canary[project])
         rest = tuple(
             entry for entry in served[project] if (entry.filename, entry.sha256) in admitted
         )
-        is_replaced = len(rest) < len(served[project])
-        if not is_replaced or _find_pending_of(project, served[project], canary[project]):
-            continue
+        has_others = len(rest) < len(served[project])
+        if has_others and not _find_pending_of(project, served[project], canary[project]):
+            replaced[project] = rest
 
-        if dependents is None:
-            dependents = requirements.find_dependents(served)
-        pruned[project] = rest
-        for _, entry in dependents.get(project, ()):
-            if _find_new_lack(entry, project, pruned, served, requirements):
-                pruned[project] = served[project]
-                break
+    if replaced:
+        dependents = requirements.find_dependents(served)
+        for project in list(replaced):
+            alone = ChainMap({project: replaced[project]}, served)  # type: ignore[arg-type]
+            for _, entry in dependents.get(project, ()):
+                if _find_new_lack(entry, project, alone, served, requirements):
+                    del replaced[project]
+                    break
 
-    return pruned
+    return replace_projects(served, replaced)
+
+
+def record_difference(before: Manifest, after: Manifest) -> list[dict[str, Any]]:
+    """Return what a rollback moved out of `simple/` and into it, as the ledger keeps it."""
+    digests_before, digests_after = project_digests(before), project_digests(after)
+    projects = digests_before.keys() | digests_after.keys()
+    changed = [name for name in projects if digests_before.get(name) != digests_after.get(name)]
+
+    releases: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    for moved, here, there in (("out", before, after), ("in", after, before)):
+        for project in sorted(changed):
+            for entry in here.get(project, ()):
+                if any(is_same_file(entry, other) for other in there.get(project, ())):
+                    continue
+                file = {"filename": entry.filename, "sha256": entry.sha256}
+                file |= {"before": "", "after": entry.verdicts}
+                releases.setdefault((project, version_of(entry), moved), []).append(file)
+
+    records: list[dict[str, Any]] = []
+    for (project, version, moved), files in releases.items():
+        record = {"project": project, "version": version, "moved": moved, "files": files}
+        records.append({**record, "gates": [], "forced": False, "needed_by": ""})
+
+    return records

@@ -16,8 +16,8 @@ from builder.index.manifest import (
     RecordedManifest,
     project_digests,
 )
-from builder.index.promotion import record_difference
 from builder.index.publish import publish
+from builder.index.rollout import record_difference
 from builder.store.publications import ChannelChange
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class ChannelChange:
         by: who, by name.
         reason: why, in that person's words; may be empty.
         snapshot: id of the snapshot that it led to; empty until it is recorded.
-        releases: what moved, as JSON data (`builder/index/promotion.py` says how it is made).
+        releases: what moved, as JSON data (`builder/index/promotion.py` and `rollout.py` say how it is made).
     """
 
     kind: ChangeKind

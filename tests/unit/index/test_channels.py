@@ -14,7 +14,9 @@ from builder.index.channels import PromotionRequest
 from builder.store.store import Store
 from tests.unit.index.channel_samples import add_release, listed, name, rollout, run
 
-publishing = importlib.import_module("builder.index.publish")  # its name in the package is the function's
+publishing = importlib.import_module(
+    "builder.index.publish"
+)  # its name in the package is the function's
 ADA = PromotionRequest(by="ada", reason="it is fine")
 
 
