@@ -78,7 +78,7 @@ class Rules:
         taken_back: by sha256 of a wheel, the rollback that took it out of `simple/`, in a sentence.
     """
 
-    gates: tuple[str, ...]
+    gates: tuple[GateName, ...]
     age: datetime.timedelta
     verdicts: Collection[str]
     now: datetime.datetime

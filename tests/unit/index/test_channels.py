@@ -244,7 +244,7 @@ def test_a_promotion_that_was_killed_is_completed(
         def die(content: object, digests: object, wanted: str, *more: object, **options: bool):
             if wanted == channel:
                 raise KeyboardInterrupt
-            return publish_channel(content, digests, wanted, *more, **options)  # type: ignore[arg-type]
+            return publish_channel(content, digests, wanted, *more, **options)
 
         patched.setattr(publishing, "_publish_channel", die)
         with pytest.raises(KeyboardInterrupt):

@@ -10,9 +10,9 @@ from builder.index.promotion import (
     Promotion,
     list_candidates,
     plan_promotion,
-    record_difference,
 )
 from builder.index.requirements import Requirements
+from builder.index.rollout import record_difference
 from tests.unit.index.channel_samples import entry, manifest, name, requirements
 
 RULES = Rules(
