@@ -17,6 +17,7 @@ from builder.cli import (
     machine,
     nightly,
     notify,
+    promote,
     replay,
     run,
     show,
@@ -91,6 +92,7 @@ app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)
 app.command(rich_help_panel=_READ, epilog=replay.EXAMPLES)(replay.replay)
 app.command(rich_help_panel=_INDEX, epilog=index.SERVE_EXAMPLES)(index.serve)
 app.command(rich_help_panel=_INDEX, epilog=index.PUBLISH_EXAMPLES)(index.publish)
+app.command(rich_help_panel=_INDEX, epilog=promote.EXAMPLES)(promote.promote)
 app.command(rich_help_panel=_INDEX, epilog=index.ROLLBACK_EXAMPLES)(index.rollback)
 app.command(rich_help_panel=_UPKEEP)(machine.doctor)
 app.command(rich_help_panel=_UPKEEP)(machine.engine)

@@ -27,6 +27,7 @@ from builder.config.values import (
     Duration,
     EnvName,
     From,
+    GateName,
     Hashes,
     Memory,
     Reason,
@@ -85,6 +86,24 @@ class Farm(Table):
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("expected at least one; leave the key out for the default")
+        return tuple(dict.fromkeys(value))
+
+
+class Rollout(_Strict):
+    """`[rollout]`: what is new, or got a new verdict, is in `canary/` first, and in `simple/` once it is promoted."""
+
+    age: Duration = datetime.timedelta()
+    """For the gate "age": how long a release has to have been in `canary/` with its verdicts, `3 days` or `P3D`."""
+    gates: tuple[GateName, ...] = ("verdict", "age")
+    """What lets a release pass: its "verdict", its "age", a "measurement" beside what `simple/` has, a "soak" test."""
+    verdicts: tuple[VerdictName, ...] = ()
+    """For the gate "verdict": verdicts whose wheels may be promoted. Default: `publish` of [farm]."""
+    automatic: bool = False
+    """Whether each run promotes what passes every gate; otherwise `wheelfarm promote` alone does."""
+
+    @field_validator("gates")
+    @classmethod
+    def _without_repetition(cls, value: tuple[GateName, ...]) -> tuple[GateName, ...]:
         return tuple(dict.fromkeys(value))
 
 
@@ -213,6 +232,8 @@ class Matrix(Table):
 
     farm: Farm = Farm()
     """What holds for every package."""
+    rollout: Rollout | None = None
+    """How what is new comes into `simple/`. Without the table everything that policy admits is there at once."""
     packages: dict[str, Package] = Field(default_factory=dict)
     """By canonical name (PEP 503), `numpy`, or `numpy==2.3.4` for one of several versions; in the file's order."""
     applications: dict[ApplicationName, Application] = Field(default_factory=dict)
@@ -308,8 +329,33 @@ def load(path: Path) -> Matrix:
     Raises:
         MatrixError: the file cannot be read or is wrong; the error lists every mistake.
     """
+    return parse(_read_file(path), path)
+
+
+def load_settings(path: Path) -> Matrix:
+    """Return a matrix without its packages and applications: all that commands about the index need.
+
+    Of ten thousand packages, checking each takes longer than moving some between channels.
+
+    Args:
+        path: the file.
+
+    Raises:
+        MatrixError: the file cannot be read, or the rest of it is wrong.
+    """
+    data = _read_file(path)
+    settings = {key: data[key] for key in data if key not in {"packages", "applications"}}
+    return parse(settings, path, needs_packages=False)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Return a file's tables.
+
+    Raises:
+        MatrixError: the file cannot be read, or is not TOML.
+    """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     # A mistake in the user's file: the traceback of the library that found it would only hide the message.
     except FileNotFoundError:
         raise MatrixError(
@@ -319,7 +365,6 @@ def load(path: Path) -> Matrix:
         raise MatrixError(path, [("", f"cannot be read: {error}")]) from None
     except tomllib.TOMLDecodeError as error:
         raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
-    return parse(data, path)
 
 
 def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> Matrix:
@@ -446,6 +491,8 @@ def _find_model(location: tuple[str | int, ...]) -> type[Table]:
     match location:
         case ("farm", _, *_):
             return Farm
+        case ("rollout", _, *_):
+            return Rollout
         case ("packages", _, "tests", _, *_):
             return OwnTests
         case ("packages", _, *_):

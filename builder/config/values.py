@@ -236,6 +236,7 @@ Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
 Sha256 = Annotated[str, Field(pattern=_HEX_DIGITS, description="64 hexadecimal digits")]
 Hashes = Annotated[tuple[Sha256, ...], BeforeValidator(_as_hashes)]
 From = Literal["sdist", "wheel", "either"]
+GateName = Literal["verdict", "age", "measurement", "soak"]
 BuildTag = Annotated[
     str,
     BeforeValidator(_as_build_tag),

@@ -16,6 +16,7 @@ from builder.report.documents.applications import ApplicationPart
 from builder.report.documents.check import CheckDocument
 from builder.report.documents.packages import PackagePart
 from builder.report.documents.part import CleanLine, CleanText, Part
+from builder.report.documents.promotion import PromoteDocument
 from builder.report.documents.verdicts_json import Document
 from builder.sources.kind import Kind
 from builder.verdicts import ApplicationVerdict, Severity, Verdict
@@ -447,6 +448,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "app": AppDocument,
     "replay": ReplayDocument,
     "publish": PublishDocument,
+    "promote": PromoteDocument,
     "rollback": RollbackDocument,
     "doctor": DoctorDocument,
     "engine": EngineDocument,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from builder.report.documents.packages import PackagePart
     from builder.report.documents.verdicts_json import Document
     from builder.report.history import History
+    from builder.store.publications import ChannelChange
 
 _TEMPLATES = ROOT / "report" / "site" / "templates"
 ASSETS = ("report.css",)
@@ -77,6 +78,7 @@ class SiteData:
         run: id of the run that gave the document's verdicts.
         runs: the ledger's entry of every run, by id.
         logs: (id of a job, path of its log relative to the wheelhouse) of each job of a package, by package.
+        channel_changes: promotions and rollbacks, the newest first; None where the index has no canary channel.
     """
 
     document: Document
@@ -84,6 +86,7 @@ class SiteData:
     run: str
     runs: Mapping[str, RunEntry]
     logs: Mapping[str, Sequence[tuple[str, str]]]
+    channel_changes: Sequence[ChannelChange] | None = None
 
 
 def write_site(data: SiteData, folder: Path) -> None:
@@ -196,6 +199,7 @@ def _overview_context(data: SiteData) -> dict[str, Any]:
         "first": data.history.previous_run(data.run) is None,
         "run": data.run,
         "runs": runs,
+        "channel_changes": data.channel_changes,
     }
 
 
