@@ -89,7 +89,7 @@ class Farm(Table):
         return tuple(dict.fromkeys(value))
 
 
-class Rollout(_Strict):
+class Rollout(Table):
     """`[rollout]`: what is new, or got a new verdict, is in `canary/` first, and in `simple/` once it is promoted."""
 
     age: Duration = datetime.timedelta()
