@@ -15,6 +15,7 @@ _PATIENCE_S = 2.0
 """For a child to make all calls on one subject, each of which takes milliseconds at most."""
 _POLL_S = 0.002
 _TIMES = 2  # so that each call comes after each other one
+_NUMBER_BYTES = 4
 _MOST_VICTIMS = 8
 """Calls that end a child, of one subject: each takes some children more, and forking takes some milliseconds."""
 
@@ -29,25 +30,26 @@ def find_spoilers(
 ) -> list[Operation]:
     """Return the operations on a subject after which others end the process; most often there are none.
 
-    `s.detach()`, after which `s.text()` reads what is no longer there. Each native callable is tried once, in children
-    that are forked for it. A call that ends a child, though no single call before it does that to it, is returned in
-    the place of what spoils it.
+    `s.detach()`, after which `s.text()` reads what is no longer there. All are tried in children that are forked for
+    it. A call that ends a child, though no single call before it does that to it, is returned in the place of what
+    spoils it.
 
     Args:
         evaluator: makes calls.
         make: an expression that makes the subject.
         operations: what can be done with it, in one thread and alone.
     """
-    sound = _choose_one_of_each(operations)
+    sound = [operation for operation in operations if "argument" not in operation]
     spoiling: set[tuple[str, ...]] = set()
     for _ in range(_MOST_VICTIMS):
         victim = _find_victim(evaluator, make, sound)
         if victim is None:
             break
 
-        causes = [
-            other for other in sound if _find_victim(evaluator, make, [other, victim]) is not None
-        ]
+        causes: list[Operation] = []
+        for other in _choose_one_of_each(sound):
+            if _find_victim(evaluator, make, [other, victim]) is not None:
+                causes.append(other)
         for operation in causes or [victim]:
             spoiling.add(tuple(operation["native"]))
         sound = [operation for operation in sound if tuple(operation["native"]) not in spoiling]
@@ -56,11 +58,10 @@ def find_spoilers(
 
 
 def _choose_one_of_each(operations: Sequence[Operation]) -> list[Operation]:
-    """Return the first operation for each set of native callables, those that share no argument."""
+    """Return the first operation for each set of native callables."""
     chosen: dict[tuple[str, ...], Operation] = {}
     for operation in operations:
-        if operation["native"] and "argument" not in operation:
-            chosen.setdefault(tuple(operation["native"]), operation)
+        chosen.setdefault(tuple(operation["native"]), operation)
 
     return list(chosen.values())
 
@@ -76,7 +77,7 @@ def _find_victim(
     if len(operations) < 2:  # noqa: PLR2004 - one comes after another
         return None
 
-    with mmap.mmap(-1, mmap.PAGESIZE) as begun:  # shared with the child
+    with mmap.mmap(-1, mmap.PAGESIZE) as begun:  # shared with the child: which operation it makes
         pid = os.fork()
         if pid == 0:
             faulthandler.disable()  # it is expected, and told by how the child ends
@@ -84,13 +85,13 @@ def _find_victim(
                 subject = evaluator.make(make)
                 for _ in range(_TIMES):
                     for number, operation in enumerate(operations):
-                        begun[0] = min(number, 255)
+                        begun[:_NUMBER_BYTES] = number.to_bytes(_NUMBER_BYTES)
                         evaluator.evaluate(operation["text"], subject)
             os._exit(0)
 
         status = _await(pid)
         is_damaged = os.WIFSIGNALED(status) and os.WTERMSIG(status) in _DEADLY
-        return operations[begun[0]] if is_damaged else None
+        return operations[int.from_bytes(begun[:_NUMBER_BYTES])] if is_damaged else None
 
 
 def _await(pid: int) -> int:
