@@ -117,7 +117,10 @@ def compare_for_report(matrix: Matrix, store: Store, document: Document) -> tupl
 
 def exit_code(parities: Iterable[Parity]) -> ExitCode:
     """Return the exit code for some comparisons: a base that lacks what another has, then what could not be told."""
-    weights = {row.weight for parity in parities for row in parity.rows}
+    weights: set[Weight] = set()
+    for parity in parities:
+        weights.update(row.weight for row in parity.rows)
+
     if Weight.BREAKS in weights:
         return ExitCode.FAULTS
     if Weight.UNDETERMINED in weights:
@@ -284,8 +287,9 @@ class _Farm:
             for name in names:
                 needed.setdefault(name, []).append(part.name)
 
-        together = {name for names in of_packages for name in names}
-        images = {tuple(sorted({*own, *together})), *of_packages}
+        # An application is tried with all of them, a package with its own.
+        together = set(own).union(*of_packages)
+        images = {tuple(sorted(together)), *of_packages}
         return SystemPackages(
             needed={name: tuple(needers) for name, needers in needed.items()},
             for_builds=self._list_build_packages(parts, base),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 NOT_RECORDED = "not recorded"
 """The value of a base of which nobody recorded it."""
@@ -91,16 +91,15 @@ class Row:
         for base, value in self.values.items():
             bases.setdefault(value, []).append(base)
 
-        place = f" on {', '.join(self.abis)}" if self.abis else ""
-        if self.topic is Topic.FINDING:
-            remedies = [
-                f"on {', '.join(names)} alone; what to do: {value}"
-                for value, names in bases.items()
-                if value != NOTHING
-            ]
-            return f"{self.name}{place}: {'; '.join(remedies)}"
+        sides: list[str] = []
+        for value, names in bases.items():
+            listed = ", ".join(names)
+            if self.topic is not Topic.FINDING:
+                sides.append(f"{value} on {listed}")
+            elif value != NOTHING:
+                sides.append(f"on {listed} alone; what to do: {value}")
 
-        sides = [f"{value} on {', '.join(names)}" for value, names in bases.items()]
+        place = f" on {', '.join(self.abis)}" if self.abis else ""
         return f"{self.name}{place}: {'; '.join(sides)}"
 
 
@@ -168,27 +167,20 @@ def describe_installation(install: Mapping[str, tuple[str, ...]]) -> str:
     return ", ".join(sides) + also
 
 
-def merge_abis(rows: list[Row]) -> list[Row]:
+def merge_abis(rows: Iterable[Row]) -> list[Row]:
     """Return rows in which those that differ in their ABI alone are one."""
-    abis_by_row: dict[tuple[object, ...], list[str]] = {}
-    first_rows: dict[tuple[object, ...], Row] = {}
+    rows_by_rest: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        key = (row.topic, row.name, tuple(row.values.items()), row.weight, row.detail)
-        first_rows.setdefault(key, row)
-        abis_by_row.setdefault(key, []).extend(row.abis)
+        rest = (row.topic, row.name, tuple(row.values.items()), row.weight, row.detail)
+        rows_by_rest.setdefault(rest, []).append(row)
 
     merged: list[Row] = []
-    for key, row in first_rows.items():
-        merged.append(
-            Row(
-                topic=row.topic,
-                name=row.name,
-                values=row.values,
-                weight=row.weight,
-                abis=tuple(dict.fromkeys(abis_by_row[key])),
-                detail=row.detail,
-            )
-        )
+    for alike in rows_by_rest.values():
+        abis: dict[str, None] = {}
+        for row in alike:
+            abis.update(dict.fromkeys(row.abis))
+        merged.append(replace(alike[0], abis=tuple(abis)))
+
     return merged
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from builder.config.catalog import Base
     from builder.judge.interfaces import Policy
-    from builder.judge.parity.subject import Comparison
+    from builder.judge.parity.subject import ComparedPackage, Comparison
 
 _GLIBC = frozenset(
     {
@@ -55,7 +55,7 @@ def compare_system_packages(comparison: Comparison) -> Iterator[Row]:
         for name, needers in system.needed.items():
             reasons.setdefault(name, {}).update(dict.fromkeys(needers))
 
-    for name, needers in sorted(reasons.items()):
+    for name, all_needers in sorted(reasons.items()):
         values: dict[str, str] = {}
         for base, system in comparison.system.items():
             is_needed = name in system.needed
@@ -67,7 +67,7 @@ def compare_system_packages(comparison: Comparison) -> Iterator[Row]:
             name=name,
             values=values,
             weight=weigh(values) if is_everywhere else Weight.INSTALL,
-            detail=f"for {join_names(list(needers), _MOST_USERS)}",
+            detail=f"for {join_names(list(all_needers), _MOST_USERS)}",
         )
 
 
@@ -89,14 +89,14 @@ def compare_build_packages(comparison: Comparison) -> Iterator[Row]:
         for name, needers in system.for_builds.items():
             reasons.setdefault(name, {}).update(dict.fromkeys(needers))
 
-    for name, needers in sorted(reasons.items()):
+    for name, all_needers in sorted(reasons.items()):
         values = {base: "needed" if name in names else NOTHING for base, names in builders.items()}
         yield Row(
             topic=Topic.BUILD_PACKAGE,
             name=name,
             values=values,
             weight=weigh(values),
-            detail=f"to build {join_names(list(needers), _MOST_USERS)}",
+            detail=f"to build {join_names(list(all_needers), _MOST_USERS)}",
         )
 
 
@@ -108,9 +108,8 @@ def compare_libraries(comparison: Comparison) -> Iterator[Row]:
     users = _find_users(comparison)
     for soname, of_soname in sorted(users.items()):
         values = {
-            base.name: _describe_library(soname, base, comparison)
-            for base in comparison.bases
-        }  # fmt: skip
+            base.name: _describe_library(soname, base, comparison) for base in comparison.bases
+        }
         yield Row(
             topic=Topic.LIBRARY,
             name=soname,
@@ -124,20 +123,25 @@ def _find_users(comparison: Comparison) -> dict[str, set[str]]:
     """Return by library who needs it; all of glibc's are one."""
     users: dict[str, set[str]] = {}
     for package in comparison.packages:
-        sonames: set[str] = set()
         for base in comparison.bases:
-            facts = package.audit_on(base.name)
-            if facts is not None:
-                for native in facts.native_objects.values():
-                    sonames.update(native.outside)
-            load = package.loads.get(base.name)
-            if load is not None:
-                for probe in load.modules:
-                    sonames.update(find_missing_libraries(probe.error or ""))
-        for soname in sonames:
-            users.setdefault("glibc" if soname in _GLIBC else soname, set()).add(package.name)
+            for soname in _iter_sonames(package, base.name):
+                library = "glibc" if soname in _GLIBC else soname
+                users.setdefault(library, set()).add(package.name)
 
     return users
+
+
+def _iter_sonames(package: ComparedPackage, base: str) -> Iterator[str]:
+    """Iterate over the libraries outside of it that a package is linked to, and that its imports did not find."""
+    facts = package.audit_on(base)
+    if facts is not None:
+        for native in facts.native_objects.values():
+            yield from native.outside
+
+    load = package.loads.get(base)
+    if load is not None:
+        for probe in load.modules:
+            yield from find_missing_libraries(probe.error or "")
 
 
 def find_missing_libraries(error: str) -> list[str]:

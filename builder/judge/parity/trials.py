@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from builder.judge.bases import BaseOutcome
 from builder.judge.parity.model import NOT_RECORDED, NOTHING, Row, Topic, Weight, weigh
@@ -13,13 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from builder.config.catalog import Abi
-    from builder.evidence.application import ApplicationFacts, CommandRun
+    from builder.evidence.application import ApplicationFacts, CommandRun, Imports
     from builder.judge.parity.subject import Comparison, Trial
 
 _MOST_NAMED = 5
 """Modules or messages that a value names: the job's log has all."""
-
-_WELL = "ends with exit code 0"
 
 
 def compare_imports(comparison: Comparison) -> Iterator[Row]:
@@ -28,10 +26,7 @@ def compare_imports(comparison: Comparison) -> Iterator[Row]:
         if not package.outcomes:
             continue
 
-        outcomes = {
-            base.name: package.outcomes.get(base.name)
-            for base in comparison.bases
-        }  # fmt: skip
+        outcomes = {base.name: package.outcomes.get(base.name) for base in comparison.bases}
         values = {
             base: NOT_RECORDED if outcome is None else outcome.value.replace("-", " ")
             for base, outcome in outcomes.items()
@@ -116,9 +111,8 @@ def compare_trials(comparison: Comparison) -> Iterator[Row]:
     """Yield for each ABI the application's answer on each base, then what each step of trying it showed."""
     for abi in comparison.abis:
         trials = {
-            base.name: comparison.trials.get((abi.name, base.name))
-            for base in comparison.bases
-        }  # fmt: skip
+            base.name: comparison.trials.get((abi.name, base.name)) for base in comparison.bases
+        }
         if any(trials.values()):
             yield _compare_verdicts(comparison.application, abi, trials)
             yield from _compare_steps(comparison.application, abi, trials)
@@ -141,49 +135,67 @@ def _compare_verdicts(name: str, abi: Abi, trials: Mapping[str, Trial | None]) -
     return Row(topic=Topic.TRIAL, name=name, values=values, weight=weight, abis=(abi.name,))
 
 
-def _compare_steps(name: str, abi: Abi, trials: Mapping[str, Trial | None]) -> Iterator[Row]:
-    """Yield a row for each step that some base was tried with; bases where it was not tried say so."""
-    steps: dict[str, dict[str, str]] = {}
-    for base, trial in trials.items():
-        facts = None if trial is None else trial.facts
-        if facts is not None:
-            for step, value in _list_steps(facts):
-                steps.setdefault(step, {})[base] = value
-        if trial is not None and trial.threads:
-            steps.setdefault("native calls by several threads", {})[base] = trial.threads
+class _Step(NamedTuple):
+    """A step of a trial: what it showed, and whether that is as it should be; None where that is not judged."""
 
-    for step, found in steps.items():
-        values = {base: found.get(base, NOT_RECORDED) for base in trials}
-        well = {value in {_WELL, "all of it", "nothing"} for value in found.values()}
-        is_judged = step != "native calls by several threads"
-        breaks = is_judged and len(well) > 1
+    name: str
+    value: str
+    is_well: bool | None
+
+
+def _compare_steps(name: str, abi: Abi, trials: Mapping[str, Trial | None]) -> Iterator[Row]:
+    """Yield a row for each step that was tried on some base; bases where it was not say so."""
+    steps: dict[str, dict[str, _Step]] = {}
+    for base, trial in trials.items():
+        if trial is not None:
+            for step in _list_steps(trial):
+                steps.setdefault(step.name, {})[base] = step
+
+    for step_name, found in steps.items():
+        values = {base: found[base].value if base in found else NOT_RECORDED for base in trials}
+        breaks = {step.is_well for step in found.values()} == {True, False}
         yield Row(
             topic=Topic.TRIAL,
-            name=f"{name}: {step}",
+            name=f"{name}: {step_name}",
             values=values,
             weight=Weight.BREAKS if breaks else weigh(values),
             abis=(abi.name,),
         )
 
 
-def _list_steps(facts: ApplicationFacts) -> Iterator[tuple[str, str]]:
-    """Yield each step of a trial with what it showed."""
-    yield "installing", facts.install or "all of it"
+def _list_steps(trial: Trial) -> Iterator[_Step]:
+    """Yield each step of a trial; none where it was not tried."""
+    if trial.facts is not None:
+        yield from _list_tried_steps(trial.facts)
+    if trial.threads:
+        yield _Step("native calls by several threads", trial.threads, None)
+
+
+def _list_tried_steps(facts: ApplicationFacts) -> Iterator[_Step]:
+    yield _Step("installing", facts.install or "all of it", facts.install is None)
     if facts.install is not None:
         return
 
     unmet = join_names(list(facts.unmet), _MOST_NAMED)
-    yield "requirements that are not met", unmet or "nothing"
+    yield _Step("requirements that are not met", unmet or "none", not unmet)
     if facts.imports is not None:
-        failed = [f"{failure.module} ({failure.error})" for failure in facts.imports.failed]
-        ended = facts.imports.signal or facts.imports.hang or facts.imports.fault
-        if ended:
-            failed.insert(0, ended)
-        yield "modules that cannot be imported", join_names(failed, _MOST_NAMED) or "nothing"
-    for run in facts.smoke:
-        yield f"`{run.command}`", _describe_run(run)
-    if facts.tests is not None:
-        yield f"`{facts.tests.command}`", _describe_run(facts.tests)
+        failures = _list_failures(facts.imports)
+        failed = join_names(failures, _MOST_NAMED)
+        yield _Step("modules that cannot be imported", failed or "none", not failed)
+
+    runs = facts.smoke if facts.tests is None else (*facts.smoke, facts.tests)
+    for run in runs:
+        yield _Step(f"`{run.command}`", _describe_run(run), run.exit_code == 0)
+
+
+def _list_failures(imports: Imports) -> list[str]:
+    """Return how the process ended that imports everything, if too early, then each module that failed."""
+    ended = imports.signal or imports.hang or imports.fault
+    failures = [] if ended is None else [ended]
+    for failure in imports.failed:
+        failures.append(f"{failure.module} ({failure.error})")
+
+    return failures
 
 
 def _describe_run(run: CommandRun) -> str:

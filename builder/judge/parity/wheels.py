@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 
 from builder.distributions.tags import is_pure_wheel, supported_tags
 from builder.judge.parity.model import NOT_RECORDED, NOTHING, Row, Topic, Weight, weigh
@@ -118,24 +118,28 @@ def _compare_floors(package: ComparedPackage, bases: Iterable[Base], comparison:
     """Return the row of the newest symbol versions that the installed wheel needs of glibc and of GCC's runtime."""
     values: dict[str, str] = {}
     needs_by_base: dict[str, tuple[str, ...]] = {}
-    is_short = False
+    symbols: dict[str, str] = {}
+    short_bases: set[str] = set()
     for base in bases:
-        needs = _list_needs(package, base, comparison)
-        if needs is None:
+        found = _find_needs(package, base, comparison)
+        if found is None:
             values[base.name] = NOT_RECORDED
             continue
 
         shipped = comparison.interfaces.bases.get(base.name)
+        needs = tuple(sorted(found))
         lacking = [need for need in needs if shipped is not None and not shipped.has_version(need)]
-        is_short = is_short or bool(lacking)
+        if lacking:
+            short_bases.add(base.name)
         needs_by_base[base.name] = needs
+        symbols |= found
         values[base.name] = _describe_floor(needs, lacking, shipped)
 
-    same_needs = len(set(needs_by_base.values())) <= 1
+    has_same_needs = len(set(needs_by_base.values())) <= 1
     weight = Weight.DIFFERS
-    if is_short:
+    if short_bases and short_bases != needs_by_base.keys():
         weight = Weight.BREAKS
-    elif same_needs:
+    elif has_same_needs:
         is_gap = NOT_RECORDED in values.values()
         weight = Weight.NOT_RECORDED if is_gap else Weight.SAME
 
@@ -145,24 +149,25 @@ def _compare_floors(package: ComparedPackage, bases: Iterable[Base], comparison:
         values=values,
         weight=weight,
         abis=(package.abi.name,),
+        detail=", ".join(f"{symbol}@{need}" for need, symbol in sorted(symbols.items())),
     )
 
 
-def _list_needs(
+def _find_needs(
     package: ComparedPackage, base: Base, comparison: Comparison
-) -> tuple[str, ...] | None:
-    """Return the newest version of each family of symbols that the installed wheel needs; None if nobody audited it."""
+) -> dict[str, str] | None:
+    """Return the newest version of each family of symbols that the installed wheel needs, with a symbol that does.
+
+    None where nobody audited the wheel.
+    """
     facts = package.audit_on(base.name)
     if facts is None:
         return None
-    try:
-        subject = Subject.from_filename(
-            package.wheels[base.name], facts, [base], comparison.interfaces
-        )
-    except InvalidWheelFilename:
-        return None
 
-    return tuple(sorted(version for version, _, _ in newest_needed(subject).values()))
+    filename = package.wheels[base.name]
+    subject = Subject.from_filename(filename, facts, [base], comparison.interfaces)
+    newest = newest_needed(subject).values()
+    return {version: symbol or "packed relocations" for version, symbol, _ in newest}
 
 
 def _describe_floor(needs: tuple[str, ...], lacking: list[str], shipped: Policy | None) -> str:
@@ -174,7 +179,7 @@ def _describe_floor(needs: tuple[str, ...], lacking: list[str], shipped: Policy 
     for need in needs:
         newest = None if shipped is None else shipped.newest.get(need.partition("_")[0])
         number = NOT_RECORDED if newest is None else ".".join(str(part) for part in newest)
-        verb = "lacks it: " if need in lacking else ""
-        parts.append(f"needs {need}, {verb}has {number}")
+        verb = "lacks it: has" if need in lacking else "has"
+        parts.append(f"needs {need}, {verb} {number}")
 
     return "; ".join(parts)

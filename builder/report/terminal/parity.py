@@ -58,12 +58,21 @@ def _make_table(part: ParityPart, rows: list[ParityRowPart]) -> Table:
         table.add_row(
             weight,
             TOPIC_WORDS[row.topic],
-            Text(row.name),
+            _describe_name(row),
             Text(", ".join(row.abis)),
             *values,
         )
 
     return table
+
+
+def _describe_name(row: ParityRowPart) -> Text:
+    """Return the name of a row, and below it who needs that."""
+    name = Text(row.name)
+    if row.detail:
+        name.append(f"\n{row.detail}", style="dim")
+
+    return name
 
 
 def _print_rest(console: Console, part: ParityPart) -> None:

@@ -159,6 +159,7 @@ def test_a_wheel_that_needs_newer_symbols_than_a_base_has_breaks_there():
     assert row.weight is Weight.BREAKS
     assert "needs GLIBC_2.38, lacks it: has 2.36" in row.values["debian-12"]
     assert "needs GLIBC_2.38, has 2.39" in row.values["ubuntu-24.04"]
+    assert row.detail == "f@GLIBCXX_3.4.21, f@GLIBC_2.38"
 
 
 def test_what_nobody_audited_is_not_recorded():
