@@ -30,7 +30,7 @@ TOPIC_WORDS = {
 WEIGHT_WORDS = {
     Weight.BREAKS: "runs on some bases only",
     Weight.UNDETERMINED: "not determined",
-    Weight.INSTALL: "to install on some bases only",
+    Weight.INSTALL: "on some bases only",
 }
 """What a row means for who moves; rows of other weights need no word."""
 
