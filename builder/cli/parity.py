@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,7 +36,7 @@ def parity(
     from builder.report.terminal.parity import print_parity
     from builder.store.store import Store
 
-    loaded = matrices.load(Path(matrix))
+    loaded = matrices.load(matrix)
     verdicts = verdicts_json.read(wheelhouse)
     with Store(wheelhouse) as store:
         parities = compare_named(loaded, store, verdicts, applications or ())
