@@ -44,6 +44,7 @@ lint: $(VENV)/ready ## Check style, types and workflows.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/zizmor --offline --quiet --no-progress --strict-collection .github
+	@$(BIN)/zizmor --offline --quiet --no-progress --strict-collection --config .github/zizmor.yml examples/platforms/github-actions/deploy.yml
 
 engine: $(VENV)/ready ## Make sure a container engine answers; install and start one where none does (root).
 	@$(BIN)/wheelfarm engine

@@ -17,6 +17,7 @@ from builder.cli import (
     machine,
     nightly,
     notify,
+    parity,
     promote,
     replay,
     run,
@@ -89,6 +90,7 @@ app.command(rich_help_panel=_BUILD, epilog=notify.EXAMPLES)(notify.notify)
 app.command(rich_help_panel=_BUILD, epilog=check.EXAMPLES)(check.check)
 app.command(rich_help_panel=_READ, epilog=show.EXAMPLES)(show.show)
 app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)
+app.command(rich_help_panel=_READ, epilog=parity.EXAMPLES)(parity.parity)
 app.command(rich_help_panel=_READ, epilog=replay.EXAMPLES)(replay.replay)
 app.command(rich_help_panel=_INDEX, epilog=index.SERVE_EXAMPLES)(index.serve)
 app.command(rich_help_panel=_INDEX, epilog=index.PUBLISH_EXAMPLES)(index.publish)

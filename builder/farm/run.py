@@ -19,6 +19,7 @@ from builder.farm import record_budget, unchanged
 from builder.farm import replay as replays
 from builder.farm.applications import TriedApplications, try_applications
 from builder.farm.judging import judge_packages
+from builder.farm.parity import compare_for_report
 from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
 from builder.farm.publishing import close, promote_passing, publish
@@ -27,6 +28,7 @@ from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
 from builder.report import outputs
 from builder.report.documents import verdicts_json
+from builder.report.documents.parity import make_parity_document
 from builder.sources.statements import add_statements
 from builder.store.job_ids import JobKind
 from builder.verdicts import ApplicationVerdict, Verdict
@@ -141,7 +143,7 @@ def run(
         recorded = store.get_note(_CONTAINMENT_NOTE)
         containment = None if recorded is None else json.loads(recorded)
         written = verdicts_json.write(judged, matrix, store.wheelhouse, containment, tried.judged)
-        _write_report(written, store, observer, run_id)
+        _write_report(matrix, written, store, observer, run_id)
         assert resolved.inputs is not None, "a whole run has them"
         unchanged.record_run(
             store,
@@ -241,7 +243,7 @@ def merge(
         )
 
     written = verdicts_json.write(judged, matrix, store.wheelhouse, None, tried.judged)
-    _write_report(written, store, observer, run_id)
+    _write_report(matrix, written, store, observer, run_id)
     return RunResult(judged=judged, applications=tried.judged)
 
 
@@ -262,10 +264,14 @@ def _try_applications(
     return try_applications(matrix, store, judged, served, execute, EFFORTS.get(effort))
 
 
-def _write_report(written: Document, store: Store, observer: Observer, run_id: str) -> None:
+def _write_report(
+    matrix: Matrix, written: Document, store: Store, observer: Observer, run_id: str
+) -> None:
     """Write the report in all its formats for a run of the whole matrix, whose verdicts.json is written."""
     observer.say("writing the report")
-    outputs.write_report(written, store, run_id)
+    parities = compare_for_report(matrix, store, written)
+    parity = make_parity_document(parities, written.generated_at) if parities else None
+    outputs.write_report(written, store, run_id, parity)
 
 
 def replay(

@@ -11,6 +11,7 @@ from builder.report.site import site
 from builder.store.files import replace_text
 
 if TYPE_CHECKING:
+    from builder.report.documents.parity import ParityDocument
     from builder.report.documents.verdicts_json import Document
     from builder.store.publications import ChannelChange
     from builder.store.store import Store
@@ -19,13 +20,16 @@ _MAX_CHANNEL_CHANGES = 20
 """On the overview: about a month of them; `wheelfarm promote --history` has all."""
 
 
-def write_report(document: Document, store: Store, run: str) -> None:
+def write_report(
+    document: Document, store: Store, run: str, parity: ParityDocument | None = None
+) -> None:
     """Record the verdicts of a run in the ledger, and write `report/`: the site, badges, JUnit XML, SARIF and Markdown.
 
     Args:
         document: the verdicts, i.e. the content of verdicts.json.
         store: the store of the wheelhouse; the caller holds its lock.
         run: id of the run that gave these verdicts.
+        parity: what differs between bases; None where there was nothing to compare.
     """
     rows: list[tuple[str, str, str, str, str]] = []
     for package, abi, part in document.iter_verdicts():
@@ -40,6 +44,7 @@ def write_report(document: Document, store: Store, run: str) -> None:
         runs=_run_entries(store),
         logs=_logs_by_package(store),
         channel_changes=_newest_channel_changes(store),
+        parity=parity,
     )
 
     folder = store.wheelhouse / "report"

@@ -1,7 +1,7 @@
 """What commands print with `--json`: one model per command, stable and versioned.
 
 Each has its JSON Schema beside the documentation: docs/COMMAND.schema.json. verdicts.json, which `wheelfarm run --json`
-prints, and the document of `wheelfarm check` have modules of their own.
+prints, and the documents of `wheelfarm check` and `wheelfarm parity` have modules of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from builder.dependencies.survey import Status
 from builder.report.documents.applications import ApplicationPart
 from builder.report.documents.check import CheckDocument
 from builder.report.documents.packages import PackagePart
+from builder.report.documents.parity import ParityDocument
 from builder.report.documents.part import CleanLine, CleanText, Part
 from builder.report.documents.promotion import PromoteDocument
 from builder.report.documents.verdicts_json import Document
@@ -446,6 +447,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "check": CheckDocument,
     "show": ShowDocument,
     "app": AppDocument,
+    "parity": ParityDocument,
     "replay": ReplayDocument,
     "publish": PublishDocument,
     "promote": PromoteDocument,

@@ -19,8 +19,8 @@ TICK_S = 0.0002
 """Threads that are ready begin at the next multiple of this time: those that have a CPU, within a microsecond."""
 
 SLOW_PART = 20
-"""A thread makes no more calls once one took more than one in so many parts of a scenario's time: what doubles with each
-call would soon have no end."""
+"""A thread makes no more calls once one took longer than one of so many parts of a scenario's time: what doubles with
+each call would soon have no end."""
 
 GUARDED = ("distinct", "separate")
 """Ways of sharing in which nothing is called where the expression of a subject always gives the same object."""
