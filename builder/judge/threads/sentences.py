@@ -38,6 +38,7 @@ _STAND_INS = (
     (re.compile(r"values\.Slow\(([^()]*)\)"), r"\1"),
     (re.compile(r"values\.SlowBuffer\(\)"), "b'abcdefgh'"),
     (re.compile(r"values\.SlowEnd\(\)"), "object()"),
+    (re.compile(r"values\.Pausing\(\)"), "item"),
     (re.compile(r"values\.(?:Meeting|Collecting)\(\)"), "callback"),
     (re.compile(r"\(lambda \*given, \*\*named: (?:1|int\('1001'\))\)"), "callback"),
     (re.compile(r"''\.join\(('[^']*')\)(?: \* \d+)?"), r"\1"),

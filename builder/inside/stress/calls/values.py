@@ -125,6 +125,9 @@ SHAREABLE = {
 }
 """A value of each type that threads may share and change: tried as an argument wherever one may be given."""
 
+PAUSING_ITEMS = "[values.Pausing(), values.Pausing(), values.Pausing()]"
+"""A list whose items let other threads change it while native code is at them."""
+
 NEVER = frozenset({
     "kill", "abort", "exit", "_exit", "fork", "terminate", "reboot", "shutdown", "suspend", "send_signal", "sleep",
     "settrace", "setprofile", "breakpoint", "set_trace", "input", "serve_forever", "run_forever", "mainloop",
@@ -309,6 +312,56 @@ class Anything:
 
     def __repr__(self) -> str:
         return "Anything()"
+
+
+class Pausing:
+    """An item that lets other threads run whenever it is asked for anything: they may change what it is in meanwhile.
+
+    A lock that CPython takes round a container is not held while an item pauses (its C API, "Critical sections").
+    """
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        time.sleep(0.0001)
+        return dict  # it can be called, and gives something to go on with
+
+    def __hash__(self) -> int:
+        time.sleep(0.0001)
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        time.sleep(0.0001)
+        return self is other
+
+    def __lt__(self, other: object) -> bool:
+        time.sleep(0.0001)
+        return False
+
+    def __index__(self) -> int:
+        time.sleep(0.0001)
+        return 1
+
+    def __float__(self) -> float:
+        time.sleep(0.0001)
+        return 1.0
+
+    def __iter__(self) -> Iterator[object]:
+        time.sleep(0.0001)
+        return iter(())
+
+    def __len__(self) -> int:
+        time.sleep(0.0001)
+        return 0
+
+    def __call__(self, *given: object, **named: object) -> int:
+        """Return a number."""
+        time.sleep(0.0001)
+        return int("1001")
+
+    def __repr__(self) -> str:
+        time.sleep(0.0001)
+        return "Pausing()"
 
 
 class Owner:

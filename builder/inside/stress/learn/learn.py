@@ -57,7 +57,7 @@ _MOST_ATTEMPTS = (
 _READING_SHARE = 0.3
 """Of the time to learn, at most so much beside it to read the package's tests and examples."""
 
-_MOST_SHARED = 4  # operations of one template in which threads share an argument
+_MOST_SHARED = 6  # operations of one template in which threads share an argument
 
 _ENDED = object()
 """Stands for the end of a generator."""
