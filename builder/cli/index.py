@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from builder.cli.options import WHEELHOUSE, JsonOption, WheelhouseOption
+from builder.cli.options import (
+    WHEELHOUSE,
+    ByOption,
+    JsonOption,
+    ReasonOption,
+    WheelhouseOption,
+)
 from builder.cli.output import error_console, print_document, print_line
 from builder.cli.signals import stop_on_signals
 from builder.errors import ExitCode
@@ -67,18 +73,8 @@ def rollback(
     listing: Annotated[
         bool, typer.Option("--list", help="List the snapshots and change nothing.")
     ] = False,
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            metavar="WHO",
-            help="Who rolls back, for the record.",
-            show_default="this user, or who started the CI job",
-        ),
-    ] = "",
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")
-    ] = "",
+    by: ByOption = "",
+    reason: ReasonOption = "",
     thorough: Annotated[
         bool,
         typer.Option(

@@ -73,4 +73,14 @@ ReportUrlOption = Annotated[
         help="Where readers of alerts find the report; counts more than `report-url` of the matrix.",
     ),
 ]
+ByOption = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        metavar="WHO",
+        help="Who does it, for the record.",
+        show_default="this user, or who started the CI job",
+    ),
+]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

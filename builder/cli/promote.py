@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from builder.cli.options import MATRIX, WHEELHOUSE, JsonOption, MatrixOption, WheelhouseOption
+from builder.cli.options import (
+    MATRIX,
+    WHEELHOUSE,
+    ByOption,
+    JsonOption,
+    MatrixOption,
+    ReasonOption,
+    WheelhouseOption,
+)
 from builder.cli.output import print_document, print_line
 from builder.errors import ExitCode
 
@@ -35,18 +43,8 @@ def promote(  # noqa: PLR0913, PLR0917 - one parameter per option
     ] = None,
     matrix: MatrixOption = MATRIX,
     wheelhouse: WheelhouseOption = WHEELHOUSE,
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            metavar="WHO",
-            help="Who promotes, for the record.",
-            show_default="this user, or who started the CI job",
-        ),
-    ] = "",
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")
-    ] = "",
+    by: ByOption = "",
+    reason: ReasonOption = "",
     force: Annotated[
         bool,
         typer.Option(

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from builder.config import DEFAULT_MATRIX, catalog
 from builder.config.mistakes import describe_mistake
 from builder.config.notify import TARGETS, Targets
+from builder.config.rollout import Rollout
 from builder.config.table import Table
 from builder.config.values import (
     EVERY_BASE,
@@ -27,7 +28,6 @@ from builder.config.values import (
     Duration,
     EnvName,
     From,
-    GateName,
     Hashes,
     Memory,
     Reason,
@@ -86,24 +86,6 @@ class Farm(Table):
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("expected at least one; leave the key out for the default")
-        return tuple(dict.fromkeys(value))
-
-
-class Rollout(Table):
-    """`[rollout]`: what is new, or got a new verdict, is in `canary/` first, and in `simple/` once it is promoted."""
-
-    age: Duration = datetime.timedelta()
-    """For the gate "age": how long a release has to have been in `canary/` with its verdicts, `3 days` or `P3D`."""
-    gates: tuple[GateName, ...] = ("verdict", "age")
-    """What lets a release pass: its "verdict", its "age", a "measurement" beside what `simple/` has, a "soak" test."""
-    verdicts: tuple[VerdictName, ...] = ()
-    """For the gate "verdict": verdicts whose wheels may be promoted. Default: `publish` of [farm]."""
-    automatic: bool = False
-    """Whether each run promotes what passes every gate; otherwise `wheelfarm promote` alone does."""
-
-    @field_validator("gates")
-    @classmethod
-    def _without_repetition(cls, value: tuple[GateName, ...]) -> tuple[GateName, ...]:
         return tuple(dict.fromkeys(value))
 
 
