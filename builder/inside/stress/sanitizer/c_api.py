@@ -7,7 +7,7 @@ It is the package's where the caller has to hold one, or where nobody but the pa
 from .attribution import MOST_FRAMES, IsOwn
 from .frames import Frame, locate
 from .native_names import shorten_cpp
-from .reports import Report, Stack
+from .reports import Report, Stack, list_racing_accesses
 
 CONTAINERS = {
     "listobject.c": "list", "dictobject.c": "dict", "setobject.c": "set", "bytearrayobject.c": "bytearray",
@@ -81,8 +81,8 @@ def is_interpreters_own(report: Report, is_own: IsOwn) -> bool:
         report: what the sanitizer said.
         is_own: whether a frame is the package's.
     """
-    accesses = report["stacks"][:2]
-    if len(accesses) < 2 or "data race" not in report["kind"]:  # noqa: PLR2004 - a race is between two
+    accesses = list_racing_accesses(report)
+    if not accesses:
         return False
     if report["allocation"] and _is_allocated_by_package(report["allocation"], is_own):
         return False
@@ -100,11 +100,7 @@ def is_through_view(report: Report, is_own: IsOwn) -> bool:
         report: what the sanitizer said.
         is_own: whether a frame is the package's.
     """
-    accesses = report["stacks"][:2]
-    if len(accesses) < 2 or "data race" not in report["kind"]:  # noqa: PLR2004 - a race is between two
-        return False
-
-    return any(_is_of_view(access, is_own) for access in accesses)
+    return any(_is_of_view(access, is_own) for access in list_racing_accesses(report))
 
 
 def _is_of_view(stack: Stack, is_own: IsOwn) -> bool:

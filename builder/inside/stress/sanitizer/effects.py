@@ -14,7 +14,7 @@ from typing import Literal, TypedDict
 from .attribution import IsOwn
 from .elf import read_code
 from .frames import Frame
-from .reports import Report, Stack
+from .reports import Report, Stack, list_racing_accesses
 from .stores import Stores
 
 Effect = Literal["", "tested", "unchanged"]
@@ -45,12 +45,12 @@ def find_effect(report: Report, is_own: IsOwn, stores: Stores | None, *, freed: 
         stores: which stores changed something; None where nobody noted that.
         freed: whether one access gives memory back: then any other one is a mistake.
     """
-    if freed or "data race" not in report["kind"]:
+    if freed:
         return ""
 
-    accesses = [_describe(stack, is_own, stores) for stack in report["stacks"][:2]]
+    accesses = [_describe(stack, is_own, stores) for stack in list_racing_accesses(report)]
     writes = [access for access in accesses if access["is_write"]]
-    if len(accesses) < 2 or not writes:  # noqa: PLR2004 - a race is between two
+    if not writes:
         return ""
     if all(access["effect"] == "unchanged" for access in writes):
         return "unchanged"
