@@ -273,7 +273,9 @@ def learn_alone(request: dict[str, Any], site: str, phases: Phases) -> dict[str,
     return {
         "surface": coverage.describe_surface(surface),
         "plan": chosen,
-        "own_code": select(recorded.parts, recorded.ran, times=TIMES_PLAIN).to_json(),
+        "own_code": select(
+            recorded.parts, recorded.ran, times=TIMES_PLAIN, wrappers=recorded.wrappers
+        ).to_json(),
         **coverage.describe_coverage(plan, PlayResult(), surface, Amplified()),
         "natives": sorted(native),
         "unwatched": {},

@@ -131,7 +131,12 @@ def play_all(
         covered = reached.find_reached(plan, played.returned, surface)
         banned = list_spoilers(surface)
         selection = select(
-            recorded.parts, recorded.ran, times=_TIMES_WATCHED, covered=covered, banned=banned
+            recorded.parts,
+            recorded.ran,
+            times=_TIMES_WATCHED,
+            covered=covered,
+            wrappers=recorded.wrappers,
+            banned=banned,
         )
         if selection.steps:  # there is something to make by threads as well
             with phases.measure("amplifying own code"):
@@ -154,7 +159,13 @@ def play_all(
         amplified=amplified,
         by_id=by_id,
         events=events,
-        own_code=select(recorded.parts, recorded.ran, times=TIMES_PLAIN, banned=banned),
+        own_code=select(
+            recorded.parts,
+            recorded.ran,
+            times=TIMES_PLAIN,
+            wrappers=recorded.wrappers,
+            banned=banned,
+        ),
         player=player,
     )
 
@@ -195,7 +206,8 @@ def open_learnt(
             return
 
         # What own tests call is used, whether or not it has a public name.
-        surface["callables"] = sorted({*surface["callables"], *recorded.calls})
+        wrapped = {native for natives in recorded.wrappers.values() for native in natives}
+        surface["callables"] = sorted({*surface["callables"], *recorded.calls, *wrapped})
         yield Learnt(stage=stage, recorded=recorded, surface=surface)
 
 

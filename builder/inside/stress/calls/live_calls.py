@@ -11,7 +11,8 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from .surface import Surface, is_native_function
+from .surface import Surface, find_owner, is_native_function
+from .wrappers import Wrappers
 
 TOOL_ID = 4
 """A tool number that PEP 669 reserves for nobody: what is called may use those of debuggers and profilers."""
@@ -49,8 +50,8 @@ class LiveCall(NamedTuple):
     """A call that is about to be made.
 
     Attributes:
-        name: the native callable, as the surface has it, such as `pkg._speedups.Parser.feed`; empty for public Python
-            code of the package.
+        name: the native callable, as the surface has it, such as `pkg._speedups.Parser.feed`, or a wrapper in Python
+            (wrappers.py); empty for other public Python code of the package.
         text: how an expression calls it: `s.feed({})`, `pkg.Parser({})` or `len(s)`.
         function: what is called.
         receiver: the object it is called on; None where there is none.
@@ -78,9 +79,17 @@ class CallReader:
 
     Attributes:
         sites: instructions that called native code of the package, as (id of the code, offset).
+        wrappers: Python code by which users reach native code that has no public name.
     """
 
-    def __init__(self, surface: Surface) -> None:
+    def __init__(self, surface: Surface, wrappers: Wrappers | None = None) -> None:
+        """Prepare to recognise calls.
+
+        Args:
+            surface: the package's native callables.
+            wrappers: takes in what wraps them; None where calls of wrappers are of no interest.
+        """
+        self.wrappers = wrappers
         self._surface = surface
         self._bytecode: dict[int, tuple[types.CodeType, bytes]] = {}
         self._kinds: dict[
@@ -92,7 +101,6 @@ class CallReader:
     def refresh(self) -> None:
         """Take the public names from the surface, which may have grown since."""
         self._public_names = dict(_name_publicly(self._surface))
-        self._homes = {module.__name__.rpartition(".")[2] for module in self._surface.natives}
 
     def read(
         self,
@@ -111,12 +119,14 @@ class CallReader:
             function: what is called.
             first: its first argument, or what monitoring has where there is none.
         """
-        named = self._name(function, first) or self._name_public(function)
+        named = self._name(function, first)
+        if named is not None:
+            self.sites.add((id(code), offset))
+        else:
+            named = self._name_wrapper(function, first) or self._name_public(function)
         if named is None:
             return None
 
-        if named[0]:
-            self.sites.add((id(code), offset))
         passed = self._read_arguments(frame, code, offset, function)
         if passed is None:
             return None
@@ -158,6 +168,8 @@ class CallReader:
             call: the call.
             by_package: whether the package's own code makes it.
         """
+        if self.wrappers is not None and call.name in self.wrappers:
+            return not by_package
         if call.receiver is not None:
             kinds = type(call.receiver).__mro__
             return not by_package or any(id(kind) in self._public_names for kind in kinds)
@@ -199,6 +211,18 @@ class CallReader:
 
         return self._name_slot_call(function, first)
 
+    def _name_wrapper(self, function: object, first: object) -> tuple[str, str] | None:
+        """Return the name of a wrapper, and how an expression calls it; None where it is none, or a class method."""
+        name = None if self.wrappers is None else self.wrappers.find_name(function)
+        if name is None:
+            return None
+
+        last_name = name.rpartition(".")[2]
+        if isinstance(function, types.FunctionType) and "." in function.__qualname__:
+            is_of_object = getattr(type(first), last_name, None) is function
+            return (name, f"s.{last_name}({{}})") if is_of_object else None
+        return name, f"{self._public_names.get(id(function), name)}({{}})"
+
     def _name_public(self, function: object) -> tuple[str, str] | None:
         """Return how an expression calls Python code of the package that makes objects, without a native name."""
         name = self._public_names.get(id(function))
@@ -207,15 +231,12 @@ class CallReader:
 
     def _note_kinds(self, function: object) -> None:
         """Have the surface know the type of a method, which no module may have a name for, such as that of a result."""
-        kind = getattr(function, "__objclass__", None) or type(getattr(function, "__self__", None))
+        kind = find_owner(function)
         if id(kind) in self._kinds:
             return
 
         self._kinds[id(kind)] = kind
-        home = str(getattr(kind, "__module__", ""))
-        is_of_package = home.partition(".")[0] in self._surface.roots or home in self._homes
-        if is_of_package and isinstance(kind, type):
-            self._surface.note_type(kind)
+        self._surface.note_owner(function)
 
     def _name_slot_call(self, function: object, first: object) -> tuple[str, str] | None:
         """Return the slot of its first argument that a builtin calls, and how; None for what calls none of the package.

@@ -28,6 +28,7 @@ def find_native_calls(
         """Note a call's name if it is native and the package's own; monitoring calls this for every call."""
         if isinstance(function, type) and not counts_types:
             return
+        surface.note_owner(function)
         name = surface.find_native_name(function, first_argument)
         if name:
             reached.add(name)

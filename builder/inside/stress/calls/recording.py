@@ -45,13 +45,22 @@ class Recorder:
         self._own_types = own_types
         self._pending: dict[type, deque[str | None]] = {}
         self._last_call: str | None = None
+        self._inner_call: str | None = None
         self._origins: dict[int, str] = {}
         self._steps: dict[int, list[str]] = {}
         self.arguments: dict[str, list[str]] = {}
         self.makes: dict[str, list[str]] = {}
 
-    def note(self, call: LiveCall) -> None:
-        """Keep a call that is about to be made, as far as expressions can say it."""
+    def note(self, call: LiveCall, *, by_package: bool = False) -> None:
+        """Keep a call that is about to be made, as far as expressions can say it.
+
+        Args:
+            call: the call.
+            by_package: whether the package's own code makes it, within what was called last.
+        """
+        is_step_of_package = by_package and not call.name
+        if is_step_of_package:
+            return
         written = self.write_arguments(call)
         if call.makes is not None:
             waiting = self._pending.setdefault(call.makes, deque(maxlen=_MOST_PENDING))
@@ -60,11 +69,12 @@ class Recorder:
             self._keep_arguments(call, written)
         if call.receiver is None:
             is_function = written is not None and call.makes is None
-            self._last_call = call.text.format(written) if is_function else None
+            result = call.text.format(written) if is_function else None
+            self._note_result(result, by_package=by_package)
             return
 
         self._claim(call.receiver)
-        self._last_call = self._write_result(call, written)
+        self._note_result(self._write_result(call, written), by_package=by_package)
         steps = self._steps.get(id(call.receiver))
         if steps is None:
             return
@@ -82,7 +92,15 @@ class Recorder:
     def forget_waiting(self) -> None:
         """Forget what was made and not met since: another test begins."""
         self._pending.clear()
-        self._last_call = None
+        self._note_result(None, by_package=False)
+
+    def _note_result(self, result: str | None, *, by_package: bool) -> None:
+        """Note an expression for what a call gives; None where it gives no new object, or none is known."""
+        if by_package:
+            self._inner_call = result
+        else:
+            self._last_call = result
+            self._inner_call = None
 
     def _write_result(self, call: LiveCall, written: str | None) -> str | None:
         """Return an expression for what a call on an object gives; None where there is none."""
@@ -203,7 +221,8 @@ class Recorder:
         """Note how an object was made that is met for the first time.
 
         That is by the first call of its type of which no object was met yet: `left, right = Account(100), Account()`
-        are used in this order, if both are used. Else what was called last may have given it.
+        are used in this order, if both are used. Else what was called last may have given it: a public function, or
+        the native one by which that got its result.
         """
         is_known = id(value) in self._origins or id(value) in self._steps
         if is_known:
@@ -211,6 +230,8 @@ class Recorder:
         waiting = self._pending.get(type(value))
         origin = waiting.popleft() if waiting else None
         if origin is None and id(type(value)) in self._own_types:
+            origin = self._inner_call or self._last_call
+        elif origin is None and id(type(value)) in self._known:
             origin = self._last_call
         if origin is None:
             return

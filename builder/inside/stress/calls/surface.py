@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 import types
+from collections.abc import Iterator
 from importlib.machinery import ExtensionFileLoader
 from typing import Any
 
@@ -56,6 +57,21 @@ _Named = tuple[str, object]
 """The name of a class or a function, and itself."""
 
 
+def _iter_builtin_types() -> Iterator[type]:
+    """Iterate over all types that say that they are builtin: a type in C says so whose name has no module in it."""
+    waiting: list[type] = [object]
+    while waiting:
+        kind = waiting.pop()
+        if kind.__module__ == "builtins":
+            yield kind
+        # Not of the kind itself: a metaclass has that method for its own objects.
+        waiting += type.__subclasses__(kind)
+
+
+_INTERPRETER_TYPES = frozenset(id(kind) for kind in _iter_builtin_types())
+"""The interpreter's own types, by id: this module is imported before any package."""
+
+
 def is_native_module(module: types.ModuleType) -> bool:
     """Return whether a module is an extension module (.so)."""
     spec = getattr(module, "__spec__", None)
@@ -80,7 +96,13 @@ def is_native_type(value: object) -> bool:
 
     # Python's compiler notes in a class the line where it begins.
     is_of_bytecode = "__firstlineno__" in value.__dict__
-    return not is_of_bytecode and value.__module__ != "builtins"
+    return not is_of_bytecode and id(value) not in _INTERPRETER_TYPES
+
+
+def find_owner(function: object) -> type:
+    """Return the type whose method a native function is; of a function of a module, that of the module."""
+    owner = getattr(function, "__objclass__", None)
+    return owner if isinstance(owner, type) else type(getattr(function, "__self__", None))
 
 
 class Surface:
@@ -161,6 +183,8 @@ class Surface:
     def _is_own(self, value: object, module: types.ModuleType) -> bool:
         """Return whether a value that a module has is the distribution's own, not imported from elsewhere."""
         home = str(getattr(value, "__module__", None) or module.__name__)
+        if home == "builtins" and isinstance(value, type):
+            return id(value) not in _INTERPRETER_TYPES
         is_of_package = home.partition(".")[0] in self.roots
         is_no_module = home not in sys.modules  # native code may give `__module__` any text
 
@@ -197,9 +221,27 @@ class Surface:
         if not is_native_type(kind) or not self.natives:
             return
 
-        first_native = self.natives[0]
-        if self._is_own(kind, first_native):
-            self._survey_type(sys.modules.get(kind.__module__, first_native), kind)
+        module = self.natives[0]
+        if self._is_own(kind, module):
+            if kind.__module__ != "builtins":
+                module = sys.modules.get(kind.__module__, module)
+            self._survey_type(module, kind)
+
+    def note_owner(self, function: object) -> None:
+        """Note the type whose method is called, if it is a native one of the distribution that nobody has a name for.
+
+        Such are the objects of a core in C of which users see only what Python code has put around them.
+        """
+        owner = find_owner(function)
+        if id(owner) in self.types:
+            return
+
+        home = str(owner.__module__)
+        is_of_package = home.partition(".")[0] in self.roots
+        # A type in C may say the last part of its module's name alone, or none.
+        is_of_module = any(module.__name__.endswith(f".{home}") for module in self.natives)
+        if is_of_package or is_of_module or home == "builtins":
+            self.note_type(owner)
 
     def find_native_name(self, function: object, owner: object = None) -> str | None:
         """Return the name in `callables` of a callable that was called, such as `pkg._speedups.Hasher.update`.

@@ -10,8 +10,8 @@ and `mark`.
 
 A record has `begun` once all is imported and examples and tests follow; `trial`, its number, and what amplifier.py says
 of it; `part`, which native callables a test or a document called, and `ran`, a file of tests that came to its end (see
-selection.py); or, once a second, `recorded`, with `arguments` and `makes` (see recording.py) and `calls`, how often
-each native callable was called.
+selection.py); or, once a second, `recorded`, with `arguments` and `makes` (see recording.py), `calls`, how often each
+native callable was called, and `wrappers`, which of them the package's own Python code reaches (see wrappers.py).
 Before and after what a trial writes to standard error, a line with the mark and its number goes there.
 """
 
@@ -35,6 +35,7 @@ from ..calls.method_tables import list_native_functions
 from ..calls.recording import Recorder
 from ..calls.snippets import Snippets, find_docstrings, find_snippets
 from ..calls.surface import Surface
+from ..calls.wrappers import Wrappers
 from ..process import memory
 from .amplifier import Amplifier, Settings
 from .pytest_plugin import Plugin, choose_tests
@@ -70,6 +71,7 @@ class Session:
         witness: Witness,
         amplifier: Amplifier,
         native_names: Collection[str],
+        wrappers: Wrappers,
     ) -> None:
         """Take what there is to run.
 
@@ -78,7 +80,9 @@ class Session:
             witness: writes what comes of it.
             amplifier: lets threads make native calls.
             native_names: last parts of the names of native types and functions: tests that name them come first.
+            wrappers: what the amplifier knows of the package's Python code.
         """
+        self._wrappers = wrappers
         self._request = request
         self._witness = witness
         self._amplifier = amplifier
@@ -139,12 +143,14 @@ class Session:
     def say_recorded(self) -> None:
         """Say what was recorded so far."""
         recorder = self._amplifier.recorder
+        seen = self._amplifier.planner.seen
         self._witness.write(
             {
                 "recorded": {
                     "arguments": recorder.arguments,
                     "makes": recorder.makes,
-                    "calls": dict(self._amplifier.planner.seen),
+                    "calls": {name: seen[name] for name in seen if name not in self._wrappers},
+                    "wrappers": self._wrappers.to_json(),
                 }
             }
         )
@@ -397,7 +403,8 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
     )
     selection = request["selection"] or {}
     known = {id(value): name for name, value in surface.list_public()}
-    reader = CallReader(surface)
+    wrappers = Wrappers(request["site"], selection.get("wrappers"))
+    reader = CallReader(surface, wrappers)
     amplifier = Amplifier(
         reader,
         Recorder(known, surface.types),
@@ -410,7 +417,7 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
     )
     named = (*surface.types.values(), *surface.functions.values())
     native_names = {name.rpartition(".")[2] for name in named}
-    session = Session(request, witness, amplifier, native_names)
+    session = Session(request, witness, amplifier, native_names, wrappers)
     signal.signal(signal.SIGALRM, session.interrupt)
     snippets = find_docstrings(surface)
     if request["has_pytest"]:

@@ -193,7 +193,9 @@ class Amplifier:
         is_of_new_object = call.name.rpartition(".")[2] in OF_NEW_OBJECTS
         is_offered = self._reader.is_offered(call, by_package=by_package)
         if not is_native or is_of_new_object or not is_offered:
-            self.recorder.note(call)
+            if is_native and by_package and not is_offered:
+                self._note_wrapper(call, frame)
+            self.recorder.note(call, by_package=by_package)
             return
 
         home = call.makes if call.receiver is None else type(call.receiver)
@@ -214,10 +216,21 @@ class Amplifier:
                 variants += partners[name]
             self._try(call, variants[:_MOST_VARIANTS_BESIDE])
         # What it does changes the object: it was tried before it is noted.
-        self.recorder.note(call)
+        self.recorder.note(call, by_package=by_package)
         partner = live_trial.keep_partner(call, self.recorder.show_arguments(call))
         if partner is not None:
             _keep_variant(partners.setdefault(call.name, []), partner, self.planner.seen[call.name])
+
+    def _note_wrapper(self, call: LiveCall, frame: types.FrameType) -> None:
+        """Note through what the test has the package make a call that is not for users."""
+        wrappers = self._reader.wrappers
+        wrapper = None if wrappers is None else wrappers.note(frame, call.name)
+        if wrapper is None:
+            return
+
+        caller = wrapper.caller
+        if self.parts.is_wanted(wrapper.name) and self._may_fork(caller):
+            self.parts.note(wrapper.name, (id(caller.f_code), caller.f_lasti))
 
     def _is_by_package(self, _call: LiveCall, frame: types.FrameType) -> bool:
         """Return whether a call is made by the code of the package whose native code it reaches."""
@@ -237,6 +250,7 @@ class Amplifier:
         record |= {"status": ending.status, "signal": ending.signal, "idle": ending.is_idle}
         for name in ("errors", "wrong", "returned", "iterations", "shares"):
             record[name] = ending.answer.get(name, record.get(name))
+        record["reached"] = self._list_reached(trial)
 
         if ending.status == "late":
             self.planner.ban(trial.own_name)
@@ -246,6 +260,15 @@ class Amplifier:
         self._say(record)
         self._trials += 1
         self._spent_s += _now() - began
+
+    def _list_reached(self, trial: Trial) -> dict[str, list[str]]:
+        """Return the native callables that the wrappers of a trial reach, by the name of the wrapper."""
+        wrappers = self._reader.wrappers
+        if wrappers is None:
+            return {}
+        return {
+            name: wrappers.list_natives(name) for name in trial.names.values() if name in wrappers
+        }
 
     def _repeat(self, trial: Trial, first: _Ending) -> dict[str, list[int]]:
         """Return how often further children showed the same, in one thread and with all of them.

@@ -74,6 +74,7 @@ class Amplified:
         trials: how many there were.
         pairs: pairs of callables that were tried on one object.
         calls: how often the tests called each native callable.
+        wrappers: native callables by the name of the package's Python code that reaches them (calls/wrappers.py).
         arguments: argument lists by called name.
         makes: expressions that make objects.
         seconds: how long it took.
@@ -88,6 +89,7 @@ class Amplified:
     trials: int = 0
     pairs: set[tuple[str, str]] = field(default_factory=set)
     calls: dict[str, int] = field(default_factory=dict)
+    wrappers: dict[str, list[str]] = field(default_factory=dict)
     arguments: dict[str, list[str]] = field(default_factory=dict)
     makes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -232,6 +234,11 @@ def _take_recorded(recorded: dict[str, Any], amplified: Amplified) -> None:
         for name, count in _items(recorded.get("calls"))
         if isinstance(count, int) and name
     }
+    amplified.wrappers = {
+        str(name): [native for native in natives if isinstance(native, str)]
+        for name, natives in _items(recorded.get("wrappers"))
+        if isinstance(natives, list)
+    }
     amplified.arguments = {
         str(name): [text for text in texts if isinstance(text, str)]
         for name, texts in _items(recorded.get("arguments"))
@@ -264,7 +271,7 @@ def _take_trial(
     names: dict[str, str] = record["names"]
     if status == "ok":
         returned = {names[text] for text in record["returned"] or () if text in names}
-        amplified.returned |= returned
+        amplified.returned |= _list_natives(record, returned)
         if record["kind"] == "method":
             amplified.pairs |= _list_pairs(record, names, returned)
         for text, count in (record["errors"] or {}).items():
@@ -311,6 +318,16 @@ def _was_shown(arms: dict[str, list[int]], name: str) -> bool:
     return arms.get(name, [0, 0])[0] > 0
 
 
+def _list_natives(record: dict[str, Any], names: Iterable[str]) -> set[str]:
+    """Return the native callables that callables of a trial reach: themselves, or what they wrap."""
+    reached = record.get("reached") or {}
+    natives: set[str] = set()
+    for name in names:
+        natives.update(reached.get(name, [name]))
+
+    return natives - {""}
+
+
 def _list_pairs(
     record: dict[str, Any], names: dict[str, str], returned: set[str]
 ) -> set[tuple[str, str]]:
@@ -353,6 +370,6 @@ def make_scenario(record: dict[str, Any]) -> Scenario:
         "sharing": "shared" if record["kind"] == "method" else "fresh",
         "iterations": record["iterations"] or 1,
         "threads": record["threads"],
-        "natives": sorted({name for name in record["names"].values() if name}),
+        "natives": sorted(_list_natives(record, record["names"].values())),
         "source": record["source"],
     }

@@ -1,7 +1,7 @@
 """Choose which of a package's own tests and documents are run again, once it is known what native code each calls."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Part:
         name: its name in the file; of a document, the document's.
         seconds: how long it took.
         opening_s: how long its file took before the first test began.
-        callables: the native callables, those that raised at every call left out.
+        callables: the native callables and the wrappers, those that raised at every call left out.
     """
 
     file: str
@@ -46,12 +46,14 @@ class Selection:
         steps: tests and documents, in the order that they are worth running.
         callables: the native callables that they call.
         ran: files of tests that were run to their end before; only others may have more to show.
+        wrappers: native callables by the name of the package's Python code that reaches them (calls/wrappers.py).
         banned: native callables after which others end the process, in one thread: threads do not make them.
     """
 
     steps: list[Step]
     callables: list[str]
     ran: list[str]
+    wrappers: dict[str, list[str]]
     banned: list[str]
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +62,7 @@ class Selection:
             "steps": self.steps,
             "callables": self.callables,
             "ran": self.ran,
+            "wrappers": self.wrappers,
             "banned": self.banned,
         }
 
@@ -92,6 +95,7 @@ def select(
     *,
     times: int,
     covered: Container[str] = (),
+    wrappers: Mapping[str, list[str]] | None = None,
     banned: Iterable[str] = (),
 ) -> Selection:
     """Return which parts to run, so that every native callable is called by some of them, at little cost.
@@ -101,6 +105,7 @@ def select(
         ran: files of tests that were run to their end.
         times: in how many parts each callable is wanted.
         covered: callables that are wanted in one part less.
+        wrappers: as in a Selection.
         banned: as in a Selection.
     """
     parts = parts[:_MOST_PARTS]
@@ -119,6 +124,7 @@ def select(
         steps=steps,
         callables=sorted(_count_parts(chosen)),
         ran=sorted(ran),
+        wrappers=dict(wrappers or {}),
         banned=sorted(banned),
     )
 
