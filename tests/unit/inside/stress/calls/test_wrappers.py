@@ -70,7 +70,7 @@ def test_the_outermost_public_method_or_class_wraps_what_is_called_within(
     board = use(lambda: package["Board"](package["core"]))
     assert wrappers.to_json() == {"pkg.boards.Board": ["pkg._core.fill"]}
 
-    use(lambda: board.paint())
+    use(board.paint)
     assert names_of(wrappers) == {"pkg.boards.Board", "pkg.boards.Board.paint"}
 
     use(lambda: package["load"](package["core"]))
@@ -102,7 +102,7 @@ def test_a_wrapper_is_known_when_it_is_called(wrappers: Wrappers, package: dict[
     kind = package["Board"]
     assert wrappers.find_name(kind) is None
     board = use(lambda: kind(package["core"]))
-    use(lambda: board.paint())
+    use(board.paint)
 
     assert wrappers.find_name(kind) == "pkg.boards.Board"
     assert wrappers.find_name(kind.paint) == "pkg.boards.Board.paint"

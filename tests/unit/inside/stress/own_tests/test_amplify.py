@@ -183,6 +183,29 @@ def test_what_a_call_gave_is_written_as_that_call():
     )
 
 
+@pytest.mark.parametrize("own_types", [(), {id(Parser)}], ids=["python", "native"])
+def test_what_the_package_calls_within_a_public_function_hides_not_what_made_an_object(
+    own_types: Any,
+):
+    recorder = Recorder({id(Parser): "pkg.Parser"}, own_types)
+    opening = making(4)._replace(name="", text="pkg.open({})", function=len, makes=None)
+    recorder.note(opening)
+    recorder.note(making(8)._replace(name=""), by_package=True)
+    parser = Parser(4)
+    recorder.note(feeding(parser, b"ab"))
+    assert recorder.make_text(parser) == "values.after(pkg.open(4), lambda s: s.feed(b'ab'))"
+
+
+def test_what_native_code_gave_the_package_last_is_a_native_object():
+    recorder = Recorder({}, {id(Parser)})
+    opening = making(4)._replace(name="", text="pkg.open({})", function=len, makes=None)
+    recorder.note(opening)
+    recorder.note(
+        opening._replace(name="pkg._core.open", text="pkg._core.open({})"), by_package=True
+    )
+    assert recorder.make_text(Parser(4)) == "pkg._core.open(4)"
+
+
 def test_what_a_test_made_has_a_stand_in_that_takes_everything():
     recorder = Recorder({}, {id(Parser)})
     assert recorder.write(Path("somewhere")) == "values.Anything()"
@@ -391,6 +414,16 @@ def test_what_returned_in_several_threads_counts_and_so_do_pairs():
     }
     assert amplified.errors == {"ValueError: no": 3}
     assert amplified.events == []
+
+
+def test_native_code_that_a_wrapper_reaches_has_returned_with_it():
+    record = trial(0, returned=["s.feed(b'ab')"])
+    reached = {"reached": {"pkg.Parser.feed": ["pkg._core.Inner.feed", "pkg._core.grow"]}}
+    amplified = read(record | reached)
+    assert amplified.returned == {"pkg._core.Inner.feed", "pkg._core.grow"}
+    [scenario] = amplified.scenarios.values()
+    assert "pkg._core.grow" in scenario["natives"]
+    assert "pkg.Parser.feed" not in scenario["natives"]
 
 
 def test_a_crash_is_an_event_with_its_stack_and_how_often_it_came():
