@@ -35,9 +35,11 @@ done
 
 case $name in
   ld*)
-    # Every shared library notes which of its stores change anything.
+    # Every shared library notes which of its stores change anything, and pauses where it takes references.
     for argument; do
-      case $argument in -shared | --shared | -Bshareable) set -- "$@" /opt/race/stores.o; break ;; esac
+      case $argument in
+        -shared | --shared | -Bshareable) set -- "$@" /opt/race/stores.o /opt/race/pauses.o; break ;;
+      esac
     done
     exec "/usr/bin/$name" "$@"
     ;;

@@ -36,7 +36,9 @@ for strip in /usr/bin/strip /usr/bin/*-strip /usr/bin/llvm-strip-* /usr/lib/llvm
 done
 ln -s "/usr/bin/llvm-symbolizer-${clang##*-}" /usr/local/bin/llvm-symbolizer
 suffix=$("$plain/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-/opt/race/compilers/clang -O2 -fPIC -c /opt/race/stores.c -o /opt/race/stores.o
+for part in stores pauses; do
+  /opt/race/compilers/clang -O2 -fPIC -c "/opt/race/$part.c" -o "/opt/race/$part.o"
+done
 mkdir -p /opt/race/canaries
 for canary in racy clean freed; do
   wheelfarm-clang -shared -fPIC -g -O1 -fsanitize=thread -DNAME="canary_$canary" -D"$canary" -I"$plain/include/$name" \

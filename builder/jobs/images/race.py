@@ -31,7 +31,13 @@ class RaceImage(BuiltImage):
     abi: catalog.Abi
 
     recipe: ClassVar[str] = "race"
-    files: ClassVar[tuple[str, ...]] = ("race-tree.sh", "keep-symbols.sh", "canary.c", "stores.c")
+    files: ClassVar[tuple[str, ...]] = (
+        "race-tree.sh",
+        "keep-symbols.sh",
+        "canary.c",
+        "stores.c",
+        "pauses.c",
+    )
 
     @cached_property
     def id(self) -> JobId:

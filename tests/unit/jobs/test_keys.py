@@ -341,6 +341,7 @@ FILES: dict[str, Callable[[], set[str]]] = {
     STRESS: lambda: everything("race", "exercise"),
     "images/canary.c": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
     "images/keep-symbols.sh": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
+    "images/pauses.c": lambda: {"image:race-debian-12"} | everything("race", "exercise"),
     "images/freed-memory.patch": lambda: RACE | everything("race", "exercise"),
     "images/build-race-interpreter.sh": lambda: RACE | everything("race", "exercise"),
     "images/schedule.c": lambda: (
