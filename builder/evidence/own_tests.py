@@ -37,6 +37,9 @@ class OwnCode(Model):
     ran: Many[str]
     """Files of tests that were run to their end; others may have more to show."""
 
+    wrappers: dict[str, Many[str]] = Field(default_factory=dict)
+    """Native callables by the name of the package's Python code that reaches them."""
+
     banned: Many[str] = ()
     """Native callables after which others end the process, in one thread: threads do not make them."""
 
