@@ -37,7 +37,7 @@ class Label:
         fault: its kind, such as `static-counter`, or of a release what threads have to share to meet it; empty for a
             package without one.
         functions: native functions, or Python names, of which a finding has to name one; empty where none is known.
-        apt: system packages that its build needs.
+        apt: system packages that its build needs; `cffi:libffi-dev` is one that the build of a requirement needs.
     """
 
     package: str
@@ -50,6 +50,22 @@ class Label:
     @property
     def is_faulty(self) -> bool:
         return self.expected != SAFE
+
+    @property
+    def own_apt(self) -> list[str]:
+        """System packages that its own build needs."""
+        return [name for name in self.apt if ":" not in name]
+
+    @property
+    def required(self) -> dict[str, list[str]]:
+        """Packages that it requires and whose builds need system packages, with these."""
+        required: dict[str, list[str]] = {}
+        for entry in self.apt:
+            package, colon, name = entry.partition(":")
+            if colon:
+                required.setdefault(package, []).append(name)
+
+        return required
 
     @property
     def kind(self) -> str:

@@ -21,6 +21,8 @@ METHODS = ("import", "own tests", "stress", "stress with sanitizer", "all")
 BLAMED = frozenset({"distinct", "racy", "thread-unsafe"})
 """Verdicts that say of a package what threads must not do with it."""
 
+UNPROVEN = "unproven"
+
 NOT_MEASURED = "not measured"
 """In the place of a verdict, where the farm ended without one."""
 
@@ -80,6 +82,7 @@ def _run_batch(name: str, batch: list[Label], place: Path, effort: str) -> str:
     """Run the farm on some packages; return why that failed, or nothing."""
     place.mkdir(parents=True, exist_ok=True)
     tables = [render_table(name, label, place) for label in batch]
+    tables += render_required(batch)
     matrix = place / "matrix.toml"
     matrix.write_text(_FARM + "".join(tables))
     try:
@@ -93,11 +96,22 @@ def _run_batch(name: str, batch: list[Label], place: Path, effort: str) -> str:
 def render_table(name: str, label: Label, place: Path) -> str:
     """Return the matrix's table for a label; a package of the corpus is packed beside the matrix."""
     if name == "releases":
-        apt = json.dumps(label.apt)
+        apt = json.dumps(label.own_apt)
         return f'[packages.{label.package}]\nversion = "=={label.version}"\napt = {apt}\n'
 
     sdist = make_sdist(label.package, place)
     return f'[packages.{label.package}]\nsdist = "{sdist.name}"\n'
+
+
+def render_required(batch: list[Label]) -> list[str]:
+    """Return the matrix's tables for what labels of a batch require, unless it is in the batch itself."""
+    required: dict[str, list[str]] = {}
+    for label in batch:
+        required |= label.required
+    for label in batch:
+        required.pop(label.package, None)
+
+    return [f"[packages.{name}]\napt = {json.dumps(apt)}\n" for name, apt in required.items()]
 
 
 def read_run(labels: list[Label], wheelhouse: Path, failure: str = "") -> list[Package]:
@@ -171,7 +185,9 @@ def read_package(label: Label, part: dict[str, Any], evidence: dict[str, Evidenc
     is_blamed = turns_gil_on
     names_it = True
     if label.expected != GIL:
-        is_blamed = verdict in BLAMED
+        # What ended a process leaves a verdict unproven, also where faults were shown beside it.
+        shows_fault = any(finding.get("needs") for finding in part["findings"])
+        is_blamed = verdict in BLAMED or (verdict == UNPROVEN and shows_fault)
         names_it = names_function or label.expected == SAFE
 
     load = evidence.get("load")
