@@ -215,12 +215,17 @@ class Exercise:
 
 
 def _select_suspects(race: RaceFacts) -> list[JsonValue]:
-    """Return the calls by threads (scenarios) in which the race job saw a race, the worst suspects first.
+    """Return the calls by threads (scenarios) in which the race job saw harm or a race, the worst suspects first.
 
-    The worst are those in which a function races with itself, because then both threads write. Races of which it is not
-    known what was called are skipped.
+    The worst are those that harmed the build for the race detector, but not in one thread; then those in which a
+    function races with itself, because both threads write. Races of which it is not known what was called are skipped.
     """
     suspects: list[JsonValue] = []
+    for harm in race.harms:
+        alone = None if harm.arms is None else harm.arms.alone
+        takes_threads = alone is not None and alone[0] == 0
+        if harm.shown and takes_threads:
+            suspects.append(harm.calls.to_json())
     for race_event in sorted(race.races, key=lambda event: len(event.places)):
         if race_event.calls is not None:
             suspects.append(race_event.calls.to_json())

@@ -144,7 +144,9 @@ def _iter_callables(surface: Surface, mappings: list[_Mapping]) -> Iterator[_Cal
             continue
         if str(kind.__module__).startswith(_RUNTIME_MODULES):
             continue
-        own_name = f"{kind.__module__}.{kind.__qualname__}"
+        has_home = kind.__module__ != "builtins" or not surface.natives
+        home = kind.__module__ if has_home else surface.find_home(kind).__name__
+        own_name = f"{home}.{kind.__qualname__}"
         type_name = surface.types.get(id(kind), own_name)
         for name, value in list(kind.__dict__.items()):
             yield from _read_attribute(value, f"{type_name}.{name}", mappings)

@@ -221,11 +221,13 @@ class Surface:
         if not is_native_type(kind) or not self.natives:
             return
 
-        module = self.natives[0]
-        if self._is_own(kind, module):
-            if kind.__module__ != "builtins":
-                module = sys.modules.get(kind.__module__, module)
-            self._survey_type(module, kind)
+        if self._is_own(kind, self.natives[0]):
+            self._survey_type(self.find_home(kind), kind)
+
+    def find_home(self, kind: type) -> types.ModuleType:
+        """Return the module that a native type is named after; of one that says none, the first extension module."""
+        first = self.natives[0]
+        return first if kind.__module__ == "builtins" else sys.modules.get(kind.__module__, first)
 
     def note_owner(self, function: object) -> None:
         """Note the type whose method is called, if it is a native one of the distribution that nobody has a name for.

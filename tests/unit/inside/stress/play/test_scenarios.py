@@ -336,6 +336,14 @@ def test_objects_of_each_thread_are_made_of_one():
     assert "(lambda s: s.put('ab'))(a)" in texts(one)
 
 
+def test_a_descriptor_is_no_component_of_the_classes_that_the_farm_makes_for_it():
+    def with_owner(learnt: dict[str, Any]) -> None:
+        owner = {**learnt["subjects"][0], "type": "Owned", "make": f"values.own({BOX})"}
+        learnt["subjects"] = [learnt["subjects"][0], owner]
+
+    assert of("component", planned(changed=with_owner)) == []
+
+
 def test_calls_that_stop_all_threads_are_made_less_often():
     def with_referents(learnt: dict[str, Any]) -> None:
         asked = operation("gc.get_referents(s) and None", "Box.__traverse__", us=2.0)
