@@ -68,7 +68,7 @@ def main() -> None:
     names = [asked.only] if asked.only else [*SETS, POPULAR]
     sets = read_sets([name for name in names if name in SETS], asked.packages)
     results["effort"] = asked.effort
-    record = Record(asked.record, identify_detector())
+    record = Record(asked.record, identify_detector(asked.effort))
     for name, labels in sets.items():
         folder = asked.folder / name
         rounds = [Round(name, number, asked.effort) for number in range(1, asked.runs + 1)]

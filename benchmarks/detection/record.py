@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.detection.runs import Package
+from builder.config.effort import EFFORTS, EffortLevel
 from builder.jobs.programs import programs_digest
 from builder.store.hashing import digest
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-_JUDGING = ("builder/judge/**/*", "images/**/*", "builder/config/effort.py")
-"""Besides the programs that search: what makes verdicts of what they see, what they run on, and for how long."""
+_JUDGING = (
+    "builder/judge/threads/*.py", "builder/judge/codes.toml", "builder/judge/findings.py", "builder/judge/levels.py",
+    "builder/judge/package.py", "builder/jobs/threads/*.py", "images/*.c", "images/*.patch", "images/*race*", "images/keep-symbols.sh",
+)  # fmt: skip
+"""Besides the programs that search: what makes verdicts of what they see, and what they run on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,12 @@ class Record:
         return max(measured, key=lambda entry: str(entry["date"]), default=None)
 
 
-def identify_detector() -> str:
-    """Return a hash of all that verdicts on threads come from: the same for two farms that would say the same."""
+def identify_detector(effort: str) -> str:
+    """Return a hash of all that verdicts on threads come from: the same for two farms that would say the same.
+
+    Args:
+        effort: how hard they look.
+    """
     texts: dict[str, str] = {}
     for pattern in _JUDGING:
         for path in sorted(ROOT.glob(pattern)):
@@ -104,7 +112,8 @@ def identify_detector() -> str:
             if is_text:
                 texts[str(path.relative_to(ROOT))] = digest(path.read_text())
 
-    return digest("detector", programs_digest("stress"), texts)[:16]
+    limits = EFFORTS[EffortLevel(effort)].record()
+    return digest("detector", programs_digest("stress"), texts, limits)[:16]
 
 
 def _name(round_: Round, label: Label) -> str:

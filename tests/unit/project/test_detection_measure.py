@@ -201,11 +201,17 @@ def test_what_could_not_be_measured_is_not_recorded(tmp_path: Path):
 
 
 def test_the_detector_is_named_by_what_makes_its_verdicts(monkeypatch: pytest.MonkeyPatch):
-    before = identify_detector()
-    assert before == identify_detector()
+    before = identify_detector("standard")
+    assert before == identify_detector("standard")
+    assert before != identify_detector("quick")
 
     monkeypatch.setattr(measure_record, "programs_digest", lambda package: f"other {package}")
-    assert identify_detector() != before
+    assert identify_detector("standard") != before
+
+
+@pytest.mark.parametrize("pattern", measure_record._JUDGING)
+def test_what_the_name_of_the_detector_depends_on_is_there(pattern: str):
+    assert any(path.is_file() for path in measure_record.ROOT.glob(pattern))
 
 
 def test_a_package_that_is_in_no_set_is_refused():
