@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 
 _JUDGING = (
     "builder/judge/threads/*.py", "builder/judge/codes.toml", "builder/judge/findings.py", "builder/judge/levels.py",
-    "builder/judge/package.py", "builder/jobs/threads/*.py", "images/*.c", "images/*.patch", "images/*race*", "images/keep-symbols.sh",
+    "builder/judge/package.py", "builder/jobs/threads/*.py", "images/*.c",
+    "images/*.patch", "images/*race*", "images/keep-symbols.sh",
 )  # fmt: skip
 """Besides the programs that search: what makes verdicts of what they see, and what they run on."""
 
