@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from builder.config.catalog import Abi
     from builder.config.effort import Effort
     from builder.config.matrix import OwnTests
+    from builder.evidence.events import Harm
+    from builder.evidence.scenarios import Scenario
     from builder.jobs.job import Inputs, Needs, Tools
     from builder.jobs.threads.test_wheels import TestWheels
 
@@ -217,17 +219,22 @@ class Exercise:
 def _select_suspects(race: RaceFacts) -> list[JsonValue]:
     """Return the calls by threads (scenarios) in which the race job saw harm or a race, the worst suspects first.
 
-    The worst are those that harmed the build for the race detector, but not in one thread; then those in which a
-    function races with itself, because both threads write. Races of which it is not known what was called are skipped.
+    The worst is what harmed the build for the race detector, but not in one thread, with the fewest calls; then come
+    those in which a function races with itself, because both threads write, and then other harm. Races of which it is
+    not known what was called are skipped.
     """
-    suspects: list[JsonValue] = []
-    for harm in race.harms:
-        alone = None if harm.arms is None else harm.arms.alone
-        takes_threads = alone is not None and alone[0] == 0
-        if harm.shown and takes_threads:
-            suspects.append(harm.calls.to_json())
+    harmful = [harm.calls for harm in race.harms if not _happens_alone(harm)]
+    harmful.sort(key=lambda calls: sum(len(row) for row in calls.rows))
+    racing: list[Scenario] = []
     for race_event in sorted(race.races, key=lambda event: len(event.places)):
         if race_event.calls is not None:
-            suspects.append(race_event.calls.to_json())
+            racing.append(race_event.calls)
 
-    return suspects
+    suspects = [*harmful[:1], *racing, *harmful[1:]]
+    return [calls.to_json() for calls in suspects]
+
+
+def _happens_alone(harm: Harm) -> bool:
+    """Return whether one thread alone was seen to do a harm."""
+    alone = None if harm.arms is None else harm.arms.alone
+    return alone is not None and alone[0] > 0

@@ -14,6 +14,9 @@ _UNUSABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENER
 
 _MOST_WRAPPERS = 400
 _MOST_NATIVES = 20  # of one wrapper
+_TEST_FOLDERS = ("/test/", "/tests/", "/testing/")
+"""Parts of paths of a package's own tests, which some install: they use it as others do."""
+
 _INITIALIZER = ".__init__"
 _CALLED_BY_SYNTAX = frozenset({"__init__", "__call__"})
 
@@ -28,6 +31,16 @@ class Wrapper(NamedTuple):
 
     name: str
     caller: types.FrameType
+
+
+def is_code_of_package(file: str, site: str) -> bool:
+    """Return whether a file of Python code is the package's, and not one of the tests that were installed with it.
+
+    Args:
+        file: its path, as code has it.
+        site: the folder that the package is installed in, with a slash at its end.
+    """
+    return file.startswith(site) and not any(folder in file for folder in _TEST_FOLDERS)
 
 
 class Wrappers:
@@ -55,7 +68,9 @@ class Wrappers:
             The outermost function of the package; None where no user can call that by its name.
         """
         outermost = frame
-        while (caller := outermost.f_back) and caller.f_code.co_filename.startswith(self._site):
+        while (caller := outermost.f_back) and is_code_of_package(
+            caller.f_code.co_filename, self._site
+        ):
             outermost = caller
         name = self._name(outermost.f_code, outermost.f_globals)
         if caller is None or not name:

@@ -20,6 +20,7 @@ from typing import Any
 from ..calls.live_calls import CallReader, LiveCall, stop_watching, watch_calls
 from ..calls.recording import Recorder
 from ..calls.values import OF_NEW_OBJECTS
+from ..calls.wrappers import is_code_of_package
 from ..play.endings import name_fatal_signal, read_cpu_seconds
 from . import live_trial
 from .live_trial import Partner, Trial
@@ -234,7 +235,7 @@ class Amplifier:
 
     def _is_by_package(self, _call: LiveCall, frame: types.FrameType) -> bool:
         """Return whether a call is made by the code of the package whose native code it reaches."""
-        return frame.f_code.co_filename.startswith(self._site)
+        return is_code_of_package(frame.f_code.co_filename, self._site)
 
     def _may_fork(self, frame: types.FrameType) -> bool:
         """Return whether a child would have all it needs: there is one thread, and it is in no native code."""

@@ -349,7 +349,9 @@ def make_scenario(record: dict[str, Any]) -> Scenario:
     Args:
         record: what amplifier.py said of a trial.
     """
-    is_expressible = record["expressible"]
+    # Threads shared arguments that could not be copied: a program would make some for each of them.
+    shares_arguments = record["kind"] != "method" and record["shares"] is True
+    is_expressible = record["expressible"] and not shares_arguments
     rows = [[[text, None] for text in row] for row in record["rows"]]
     kind = "amplified" if is_expressible else "live"
     make = record["make"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builder.inside.stress.calls.wrappers import Wrappers
+from builder.inside.stress.calls.wrappers import Wrappers, is_code_of_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,3 +118,16 @@ def test_what_was_learnt_before_is_known_and_what_wraps_nothing_reaches_itself(
     assert "pkg.boards.load" in wrappers
     assert wrappers.list_natives("pkg.boards.load") == ["pkg._core.open"]
     assert wrappers.list_natives("pkg._core.open") == ["pkg._core.open"]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("/site/pkg/boards.py", True),
+        ("/site/pkg/tests/test_boards.py", False),
+        ("/site/test/test_boards.py", False),
+        ("/home/tests/conftest.py", False),
+    ],
+)
+def test_tests_that_were_installed_use_the_package_as_others_do(file: str, *, expected: bool):
+    assert is_code_of_package(file, "/site/") is expected

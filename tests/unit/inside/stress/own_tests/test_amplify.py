@@ -463,6 +463,14 @@ def test_an_object_that_no_expression_makes_is_of_the_kind_live():
     assert shared["argument"] == "the arguments of this test"
 
 
+@pytest.mark.parametrize(("shares", "kind"), [(True, "live"), (False, "amplified")])
+def test_what_threads_shared_and_no_program_makes_anew_is_of_the_kind_live(
+    *, shares: bool, kind: str
+):
+    scenario = amplify.make_scenario(trial(0, make=None, kind="function", shares=shares))
+    assert scenario["kind"] == kind
+
+
 def test_what_was_recorded_last_counts_and_odd_parts_of_it_do_not():
     amplified = read(
         {"recorded": {"arguments": {"f": ["1"]}, "makes": {}, "calls": {"pkg.f": 1}}},
