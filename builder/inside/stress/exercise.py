@@ -63,7 +63,7 @@ _PLAYED_ROUNDS = 4
 _MORE_ROUNDS = 4  # times as many in each further pass through the plan
 _PROVED_ROUNDS = 16
 _SHOWING_RUNS = 2  # of a whole scenario in which harm was seen
-_MORE_CALLS = 20  # times as many where these did not show it
+_SHOWING_ROUNDS = 16  # times as many where these did not show it
 _MORE_ITERATIONS = 4  # times as many where a race was seen
 
 _PROVING_SHARE = 2.0
@@ -302,10 +302,11 @@ def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> 
 
     Returns:
         What `prove_harm` does; only `shown` (0) and `ran` where two runs of the whole scenario did not show the harm,
-        nor did delays of its threads, nor many more calls.
+        nor did delays of its threads, nor many more rounds.
     """
     reproduces = make_predicate(event["what"])
-    longer = {**scenario, "iterations": scenario["iterations"] * _MORE_CALLS}
+    # More rounds, and not longer ones: each begins with new objects, which calls may let grow.
+    longer = {**scenario, "rounds": prover.count_rounds(scenario) * _SHOWING_ROUNDS}
     showing = find_showing(prover, scenario, reproduces) or find_showing(prover, longer, reproduces)
     if showing is None:
         return {"shown": 0, "ran": _SHOWING_RUNS}

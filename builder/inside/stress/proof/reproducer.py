@@ -97,7 +97,7 @@ class Prover:
 
     def render_kept(self, scenario: Scenario, title: str) -> str:
         """Return the source of a program that is kept: it makes more rounds than were enough (`render_script`)."""
-        rounds = _MARGIN * self._count_rounds(scenario)
+        rounds = _MARGIN * self.count_rounds(scenario)
         return self.render_script({**scenario, "rounds": rounds}, title)
 
     def render_script(self, scenario: Scenario, title: str) -> str:
@@ -112,7 +112,7 @@ class Prover:
             self.prelude,
             title=title,
             name="replay.py",
-            rounds=self._count_rounds(scenario),
+            rounds=self.count_rounds(scenario),
             race=self.interpreter.race,
             companions=self.companions,
         )
@@ -132,7 +132,7 @@ class Prover:
             scenario,
             self.prelude,
             title=title,
-            rounds=self._count_rounds(scenario),
+            rounds=self.count_rounds(scenario),
             race=self.interpreter.race,
         )
         if not text or self.is_late():
@@ -194,7 +194,7 @@ class Prover:
         for factor in _MORE_ROUNDS:
             if best.is_sure or self.is_late():
                 break
-            trial = {**scenario, "rounds": factor * self._count_rounds(scenario)}
+            trial = {**scenario, "rounds": factor * self.count_rounds(scenario)}
             counted = self.count(trial, reproduces, times)
             if counted.shows_more_than(best):
                 best = counted
@@ -282,7 +282,7 @@ class Prover:
 
         return [shown, ran]
 
-    def _count_rounds(self, scenario: Scenario) -> int:
+    def count_rounds(self, scenario: Scenario) -> int:
         """Return how many rounds the program of a scenario makes."""
         return scenario.get("rounds") or self.rounds
 
@@ -292,7 +292,7 @@ class Prover:
             return self.run(scenario)
 
         played = self.player.play_more(
-            [scenario], rounds=self._count_rounds(scenario), seconds=self.interpreter.patience_s
+            [scenario], rounds=self.count_rounds(scenario), seconds=self.interpreter.patience_s
         )
         races: dict[tuple[str, ...], list[Location]] = {}
         for event in played.events:
