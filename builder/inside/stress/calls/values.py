@@ -111,6 +111,10 @@ MUTATIONS = {
         "{a}.__setitem__('a', 1)", "{a}.clear()", "{a}.update({{'a': 1, 'b': 2, 'c': 3}})", "{a}.pop('a', None)",
         "{a}.update({{'k%d' % i: i for i in range(40)}})",
     ),
+    "list of pausing items": (
+        "{a}.extend([values.Pausing(), values.Pausing(), values.Pausing(), values.Pausing()])", "{a}.clear()",
+        "{a}.append(values.Pausing())", "{a}.pop() if {a} else None", "{a}.reverse()",
+    ),
     "set": ("{a}.add(7)", "{a}.clear()", "{a}.update(range(40))"),
     "bytearray": ("{a}.extend(b'abcd')", "{a}.clear()", "{a}.extend(bytes(9000))"),
 }  # fmt: skip

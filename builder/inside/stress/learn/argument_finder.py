@@ -42,7 +42,7 @@ class SharedArgument(NamedTuple):
     Attributes:
         argument_list: an argument list in which `a` stands for the shared argument, such as `a, 8`.
         text: an expression that makes the shared argument, such as `[1, 2, 3]`.
-        type_name: the name of its type, such as `list`.
+        type_name: the name of its type, such as `list`, as values.MUTATIONS has it.
     """
 
     argument_list: str
@@ -230,7 +230,8 @@ class ArgumentFinder:
                     with_shared = replace_argument(argument_list, position, "a")
                     yield SharedArgument(with_shared, text, type_name)
                     if type_name == "list":
-                        yield SharedArgument(with_shared, values.PAUSING_ITEMS, type_name)
+                        pausing = f"{type_name} of pausing items"
+                        yield SharedArgument(with_shared, values.PAUSING_ITEMS, pausing)
 
         for argument_list in argument_lists[:1]:
             for position, _ in split_arguments(argument_list)[:_MOST_SHARED_PLACES]:

@@ -551,3 +551,9 @@ def test_what_spoils_an_object_is_played_in_one_thread_alone():
     tearing = [scenario for scenario in plan if "s.tear()" in str(scenario["rows"])]
     assert [(scenario["kind"], scenario["threads"]) for scenario in tearing] == [("spoiled", 1)]
     assert [text for text, *_ in tearing[0]["rows"][0]] == ["s.tear()", "s.size()", "s.put()"]
+
+
+@pytest.mark.parametrize("mutations", list(values.MUTATIONS.values()), ids=list(values.MUTATIONS))
+def test_what_threads_do_to_a_shared_argument_can_be_written(mutations: tuple[str, ...]):
+    for mutation in mutations:
+        compile(mutation.format(a="a"), "mutation", "eval")
