@@ -101,11 +101,11 @@ def interpreter_path(directory: str) -> str:
     return f"/opt/python/{directory}/bin/python"
 
 
-class Abi(_Row):
-    """`[abis.NAME]` of images/interpreters.toml: one interpreter, a release and how it is configured."""
+class Interpreter(_Row):
+    """What the tables of interpreters share: a release of CPython and how it is compiled."""
 
     name: str
-    """The table's name: the ABI tag of its wheels (PEP 425)."""
+    """The table's name."""
     release: str
     """Key of `[releases]`."""
     directory: str
@@ -118,6 +118,10 @@ class Abi(_Row):
         """Where it is in images."""
         return interpreter_path(self.directory)
 
+
+class Abi(Interpreter):
+    """`[abis.NAME]` of images/interpreters.toml: an interpreter that wheels are made for; its name is their ABI tag."""
+
     @property
     def free_threaded(self) -> bool:
         """Whether this is a build without the GIL (PEP 703)."""
@@ -127,6 +131,15 @@ class Abi(_Row):
     def suffix(self) -> str:
         """The tagged suffix of its extension modules, without `.so` (PEP 3149): `cpython-314t`."""
         return self.name.replace("cp", "cpython-", 1)
+
+
+class Comparison(Interpreter):
+    """`[comparisons.NAME]` of images/interpreters.toml: an interpreter that others are compared with."""
+
+    abi: Annotated[str, Field(pattern=r"^cp3\d+t?$")]
+    """ABI tag of the wheels that it installs (PEP 425)."""
+    packages: tuple[str, ...]
+    """System packages that compiling it needs beside what every interpreter does."""
 
 
 class Catalog(_Row):
@@ -140,6 +153,13 @@ class Catalog(_Row):
     """By version."""
     abis: dict[str, Abi]
     """By name, in the order of the table."""
+    comparisons: dict[str, Comparison]
+    """By name, in the order of the table."""
+
+    @property
+    def abi_releases(self) -> dict[str, Release]:
+        """The releases that wheels are made for, by version."""
+        return {abi.release: self.releases[abi.release] for abi in self.abis.values()}
 
     def oldest(self, names: tuple[str, ...]) -> Base:
         """Return the base with the oldest glibc among `names`."""
@@ -168,6 +188,7 @@ def load() -> Catalog:
             "bases": _insert_names(bases["bases"], "name"),
             "releases": _insert_names(interpreters["releases"], "version"),
             "abis": _insert_names(interpreters["abis"], "name"),
+            "comparisons": _insert_names(interpreters["comparisons"], "name"),
         }
     )
 

@@ -31,7 +31,8 @@ from builder.judge.application import (
     name_other_abi,
     select_wheels,
 )
-from builder.plan.graph import Plan, image_jobs
+from builder.plan.graph import Plan
+from builder.plan.images import image_jobs
 from builder.sources.client import Index
 from builder.sources.upstream import choose_wheel
 from builder.untrusted.package_names import version_of
