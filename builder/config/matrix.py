@@ -18,6 +18,7 @@ from pydantic import (
 
 from builder.config import DEFAULT_MATRIX, catalog
 from builder.config.mistakes import describe_mistake
+from builder.config.scenarios import Scenario
 from builder.config.values import (
     EVERY_BASE,
     NO_KEYS,
@@ -202,6 +203,8 @@ class Application(_Strict):
     tests: str = ""
     """Command that runs its tests. Where the lock has pytest-run-parallel, several threads run them on free-threaded
     interpreters."""
+    scenarios: dict[ApplicationName, Scenario] = Field(default_factory=dict)
+    """Work whose speed and memory `wheelfarm measure` looks at, by a name of its own."""
 
     @field_validator("smoke")
     @classmethod

@@ -52,11 +52,65 @@ class ScenarioReadings(Model):
     """By variant of which readings failed, what was seen of the last one."""
 
 
-class MeasurementFacts(Facts):
-    """What builder/inside/measure finds out."""
+class MeasurementAnswer(Facts):
+    """What builder/inside/measure answers."""
 
     errors: dict[str, str]
     """By environment that could not be installed, why."""
 
     scenarios: Many[ScenarioReadings]
     """What each scenario came to."""
+
+
+class MeasuredVariant(Model):
+    """One way to run an application."""
+
+    name: str
+    """Of the variant: `cp314t/4`."""
+
+    interpreter: str
+    """That it is run by: `cp314t`."""
+
+    version: str
+    """The release of CPython."""
+
+    threads: Annotated[int, Field(gt=0)]
+    """How many make calls."""
+
+    baseline: str = ""
+    """The variant that it is compared with; empty for none."""
+
+
+class MeasuredMachine(Model):
+    """What was measured on."""
+
+    processor: str
+    """Name of the processor."""
+
+    cpus: Annotated[int, Field(gt=0)]
+    """How many CPUs there were."""
+
+    memory_bytes: Annotated[int, Field(gt=0)]
+    """How much memory."""
+
+    kernel: str
+    """Release of the kernel."""
+
+
+class MeasurementFacts(MeasurementAnswer):
+    """What a measurement found out."""
+
+    moment: str
+    """When it began, UTC and ISO 8601."""
+
+    machine: MeasuredMachine
+    """What was measured on."""
+
+    variants: Many[MeasuredVariant]
+    """What was compared."""
+
+    lacking: dict[str, str]
+    """By interpreter that could not be measured with, why: what it has no wheel of."""
+
+    thresholds: dict[str, dict[Metric, float]]
+    """By scenario and metric, the change that counts, as a share, where it is another one than the default."""

@@ -4,9 +4,9 @@ Usage: python -m inside.measure REQUEST.json OUTPUT.json
 
 The request has `project`, the folder that commands are run in; `variables`, the environment of the application;
 `environments`, by name `python`, `index` and `requirements`, as inside.application has them; `variants`, each with
-`name`, `environment` (a name of the above), `variables` and `threads`; `scenarios`, each with `name` and one of `call`,
-`command` and `serve`; `rounds`; `seconds`, how long the calls of one reading take, about; and `limit_s`, after which no
-other round of a scenario begins.
+`name`, `environment` (a name of the above), `variables` and `threads`; `scenarios`, each with `name`, `variants` (names
+of the above) and one of `call`, `command` and `serve`; `rounds`; `seconds`, how long the calls of one reading take,
+about; and `limit_s`, after which no other round of a scenario begins.
 
 Every environment is installed once. Then, in each round of a scenario, every variant is measured once, in an order that
 differs from round to round: whatever the machine does besides meets all of them alike.
@@ -52,7 +52,10 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
             if asked["environment"] not in errors:
                 variants.append(_make_variant(asked, request, folder))
 
-        scenarios = [measure_scenario(asked, variants, request) for asked in request["scenarios"]]
+        scenarios: list[dict[str, Any]] = []
+        for asked in request["scenarios"]:
+            chosen = [variant for variant in variants if variant.name in asked["variants"]]
+            scenarios.append(measure_scenario(asked, chosen, request))
 
     return {"errors": errors, "scenarios": scenarios}
 
