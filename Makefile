@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test test-hostile venv unit coverage lint engine doctor plan docs site interfaces bench-applications bench-audit bench-detection bench-report bench-speed bench-survey house requirements clean
+.PHONY: help wheels test test-hostile venv unit coverage lint engine doctor plan promote docs site interfaces bench-applications bench-audit bench-detection bench-report bench-speed bench-survey house requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -44,6 +44,7 @@ lint: $(VENV)/ready ## Check style, types and workflows.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/zizmor --offline --quiet --no-progress --strict-collection .github
+	@$(BIN)/zizmor --offline --quiet --no-progress --strict-collection --config .github/zizmor.yml examples/platforms/github-actions/deploy.yml
 
 engine: $(VENV)/ready ## Make sure a container engine answers; install and start one where none does (root).
 	@$(BIN)/wheelfarm engine
@@ -53,6 +54,9 @@ doctor: $(VENV)/ready ## Check whether this machine can run the farm.
 
 plan: $(VENV)/ready ## Show what `make wheels` would do.
 	@$(BIN)/wheelfarm plan --matrix $(MATRIX) --wheelhouse $(WHEELHOUSE) $(ONLY_OPTION) $(ARGS)
+
+promote: $(VENV)/ready ## Move what passes its gates from wheelhouse/canary/ to wheelhouse/simple/; ARGS=--list shows what waits.
+	@$(BIN)/wheelfarm promote --matrix $(MATRIX) --wheelhouse $(WHEELHOUSE) $(ARGS)
 
 docs: $(VENV)/ready ## Generate the schemas, docs/findings.md and docs/cli.md from the code.
 	@$(BIN)/python -m builder.generate.docs docs

@@ -23,7 +23,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from builder.config.matrix import Matrix
-from builder.farm import run as farm
+from builder.farm import publishing
 from builder.judge.bases import BaseOutcome
 from builder.judge.findings import Finding
 from builder.judge.package import JudgedPackage, Judgement, Wheel
@@ -81,7 +81,7 @@ def main() -> None:
             ]
             run = store.publications.begin_run()
             with timed(f"{name}_index", found):
-                farm.publish(farm.close(judged, matrix), matrix, store)
+                publishing.publish(publishing.close(judged, matrix), matrix, store)
             with timed(f"{name}_report", found):
                 outputs.write_report(
                     verdicts_json.write(judged, matrix, store.wheelhouse), store, run

@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     ADMISSIBLE = 0
     """Every package was judged, and each verdict is `compatible`, `distinct`, `unproven` or `gil-required`."""
     FAULTS = 1
-    """Every package was judged, and at least one has a worse verdict."""
+    """Every package was judged, and at least one has a worse verdict; or a gate refused a promotion."""
     USAGE = 2
     """The command line, matrix.toml or a file of dependencies is wrong. Nothing ran."""
     UNDETERMINED = 3
@@ -136,6 +136,18 @@ class NoRecordError(FarmError):
         )
 
 
+class NoNightError(FarmError):
+    """A wheelhouse has no record of a night whose alert could be sent again."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is not there, or another version of wheelfarm wrote it: `wheelfarm nightly` and `merge` write it. "
+            "Use --wheelhouse DIR, or --test for a test message."
+        )
+
+
 class UnknownSnapshotError(FarmError):
     """`rollback` cannot return to the snapshot that was asked for. There is a constructor for each reason."""
 
@@ -164,6 +176,34 @@ class UnknownSnapshotError(FarmError):
         return cls(
             f"snapshot {snapshot} cannot be published again: the store no longer has {filename}",
             known,
+        )
+
+
+class PromotionError(FarmError):
+    """Nothing can be promoted: there is no canary channel, or it does not have what was named."""
+
+    exit_code = ExitCode.USAGE
+
+    @classmethod
+    def for_no_rollout(cls, path: Path) -> Self:
+        """Return the error for a matrix without a rollout."""
+        return cls(
+            f"{path} has no table [rollout]: everything that policy admits is in simple/ at once. "
+            "See docs/publishing.md."
+        )
+
+    @classmethod
+    def for_no_canary(cls, wheelhouse: Path) -> Self:
+        """Return the error for an index that was published without a canary channel."""
+        return cls(
+            f"{wheelhouse} has no canary channel; `wheelfarm run` makes it where the matrix has [rollout]"
+        )
+
+    @classmethod
+    def for_unknown(cls, name: str) -> Self:
+        """Return the error for a name that the canary channel does not have."""
+        return cls(
+            f"{name}: canary/ has no such package or release; `wheelfarm promote --list` shows what is pending"
         )
 
 

@@ -34,7 +34,13 @@ for argument; do
 done
 
 case $name in
-  ld*) exec "/usr/bin/$name" "$@" ;;
+  ld*)
+    # Every shared library notes which of its stores change anything.
+    for argument; do
+      case $argument in -shared | --shared | -Bshareable) set -- "$@" /opt/race/stores.o; break ;; esac
+    done
+    exec "/usr/bin/$name" "$@"
+    ;;
 esac
 # Where clang looks for a linker first is the folder in which this program has the linkers' names.
 exec "/opt/race/compilers/${name#wheelfarm-}" -B/opt/race/linkers "$@"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Put the interpreter with ThreadSanitizer into a tree of its own, whose library is that of the plain interpreter, let
-# keep-symbols.sh stand for the compilers, linkers and strip, and compile the canaries every search for races begins
-# with. Usage: race-tree.sh PLAIN-PREFIX
+# keep-symbols.sh stand for the compilers, linkers and strip, and compile what is linked into every package, and the
+# canaries every search for races begins with. Usage: race-tree.sh PLAIN-PREFIX
 set -eu
 plain=$1
 tree=/opt/race/tree
@@ -36,6 +36,7 @@ for strip in /usr/bin/strip /usr/bin/*-strip /usr/bin/llvm-strip-* /usr/lib/llvm
 done
 ln -s "/usr/bin/llvm-symbolizer-${clang##*-}" /usr/local/bin/llvm-symbolizer
 suffix=$("$plain/bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+/opt/race/compilers/clang -O2 -fPIC -c /opt/race/stores.c -o /opt/race/stores.o
 mkdir -p /opt/race/canaries
 for canary in racy clean freed; do
   wheelfarm-clang -shared -fPIC -g -O1 -fsanitize=thread -DNAME="canary_$canary" -D"$canary" -I"$plain/include/$name" \

@@ -9,7 +9,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends ${COMPILER} \
  && rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/*
 COPY --from=interpreter /opt/race /opt/race
-COPY race-tree.sh keep-symbols.sh canary.c /opt/race/
+COPY race-tree.sh keep-symbols.sh canary.c stores.c /opt/race/
 ARG PLAIN
 RUN sh /opt/race/race-tree.sh /opt/python/${PLAIN}
 # Not useradd: the smallest bases lack it, and some already have a user 1000.

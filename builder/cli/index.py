@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from builder.cli.options import WHEELHOUSE, JsonOption, WheelhouseOption
+from builder.cli.options import (
+    WHEELHOUSE,
+    ByOption,
+    JsonOption,
+    ReasonOption,
+    WheelhouseOption,
+)
 from builder.cli.output import error_console, print_document, print_line
 from builder.cli.signals import stop_on_signals
 from builder.errors import ExitCode
@@ -25,6 +32,13 @@ ROLLBACK_EXAMPLES = (
     "Examples: [bold]wheelfarm rollback --list[/bold] · [bold]wheelfarm rollback 3f2a[/bold]"
 )
 PUBLISH_EXAMPLES = "Example: [bold]wheelfarm publish internal[/bold] (a repository of ~/.pypirc)"
+
+
+class _UploadChannel(StrEnum):
+    """A channel that can be uploaded."""
+
+    SIMPLE = "simple"
+    CANARY = "canary"
 
 
 def serve(
@@ -59,13 +73,24 @@ def rollback(
     listing: Annotated[
         bool, typer.Option("--list", help="List the snapshots and change nothing.")
     ] = False,
+    by: ByOption = "",
+    reason: ReasonOption = "",
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough",
+            help="Look at every page and file, not only at what differs: for an index that was damaged.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Return the index to an earlier snapshot.
+    r"""Return the index to an earlier snapshot.
 
-    Verdicts and report stay as they are; the next run publishes the index again.
+    Verdicts and report stay as they are; the next run publishes the index again. What this takes out of `simple/`
+    of a matrix with a rollout comes back by `wheelfarm promote --force` alone.
     """
     from builder import index
+    from builder.host.actor import find_actor
     from builder.store.store import Store
 
     with Store(wheelhouse) as store:
@@ -74,13 +99,15 @@ def rollback(
             return
 
         with store.lock():
-            published = index.rollback(store, snapshot)
+            published = index.rollback(
+                store, snapshot, by=by or find_actor(), reason=reason, thorough=thorough
+            )
         if as_json:
             print_document(_make_rollback(index.list_snapshots(store), published.refused))
             return
 
-    for filename, reason in published.refused.items():
-        print_line(f"not published: {filename}: {reason}")
+    for filename, refusal in published.refused.items():
+        print_line(f"not published: {filename}: {refusal}")
     print_line(f"the index holds snapshot {published.snapshot}")
 
 
@@ -129,6 +156,10 @@ def publish(
         typer.Argument(metavar="TARGET", help="Upload URL, or a repository name from ~/.pypirc."),
     ],
     wheelhouse: WheelhouseOption = WHEELHOUSE,
+    channel: Annotated[
+        _UploadChannel,
+        typer.Option("--channel", help="Which wheels: those of `simple/`, or of `canary/`."),
+    ] = _UploadChannel.SIMPLE,
     as_json: JsonOption = False,
 ) -> None:
     """Upload the wheels of `simple/` to another package index.
@@ -147,7 +178,7 @@ def publish(
         store.lock(),
         error_console.status("uploading") as status,
     ):
-        uploads = upload.upload(store, upload_target, status.update, stop)
+        uploads = upload.upload(store, upload_target, status.update, stop, channel.value)
 
     if as_json:
         files = [file.record() for file in uploads]

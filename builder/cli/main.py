@@ -16,6 +16,9 @@ from builder.cli import (
     index,
     machine,
     nightly,
+    notify,
+    parity,
+    promote,
     replay,
     run,
     show,
@@ -83,12 +86,15 @@ app.command(rich_help_panel=_BUILD, epilog=run.PLAN_EXAMPLES)(run.plan)
 app.command(rich_help_panel=_BUILD, epilog=run.RUN_EXAMPLES)(run.run)
 app.command(rich_help_panel=_BUILD, epilog=nightly.NIGHTLY_EXAMPLES)(nightly.nightly)
 app.command(rich_help_panel=_BUILD, epilog=nightly.MERGE_EXAMPLES)(nightly.merge)
+app.command(rich_help_panel=_BUILD, epilog=notify.EXAMPLES)(notify.notify)
 app.command(rich_help_panel=_BUILD, epilog=check.EXAMPLES)(check.check)
 app.command(rich_help_panel=_READ, epilog=show.EXAMPLES)(show.show)
 app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)
+app.command(rich_help_panel=_READ, epilog=parity.EXAMPLES)(parity.parity)
 app.command(rich_help_panel=_READ, epilog=replay.EXAMPLES)(replay.replay)
 app.command(rich_help_panel=_INDEX, epilog=index.SERVE_EXAMPLES)(index.serve)
 app.command(rich_help_panel=_INDEX, epilog=index.PUBLISH_EXAMPLES)(index.publish)
+app.command(rich_help_panel=_INDEX, epilog=promote.EXAMPLES)(promote.promote)
 app.command(rich_help_panel=_INDEX, epilog=index.ROLLBACK_EXAMPLES)(index.rollback)
 app.command(rich_help_panel=_UPKEEP)(machine.doctor)
 app.command(rich_help_panel=_UPKEEP)(machine.engine)

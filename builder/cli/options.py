@@ -10,6 +10,16 @@ import typer
 from builder.config import DEFAULT_MATRIX
 from builder.config.effort import EffortLevel
 
+
+def _check_report_url(value: str) -> str:
+    from builder.config.notify import check_url
+
+    try:
+        return check_url(value) if value else value
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 MATRIX = DEFAULT_MATRIX
 WHEELHOUSE = Path("wheelhouse")
 
@@ -53,4 +63,24 @@ RefreshOption = Annotated[
         help="Ignore recorded answers of the package index; by default they are reused for an hour.",
     ),
 ]
+ReportUrlOption = Annotated[
+    str,
+    typer.Option(
+        "--report-url",
+        metavar="URL",
+        envvar="WHEELFARM_REPORT_URL",
+        callback=_check_report_url,
+        help="Where readers of alerts find the report; counts more than `report-url` of the matrix.",
+    ),
+]
+ByOption = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        metavar="WHO",
+        help="Who does it, for the record.",
+        show_default="this user, or who started the CI job",
+    ),
+]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from packaging.version import Version
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
+from pydantic import Field, ValidationError, field_validator
 
 from builder.config import DEFAULT_MATRIX, catalog
 from builder.config.mistakes import describe_mistake
+from builder.config.notify import TARGETS, Targets
+from builder.config.rollout import Rollout
 from builder.config.scenarios import Scenario
+from builder.config.table import Table
 from builder.config.values import (
     EVERY_BASE,
     NO_KEYS,
@@ -66,13 +63,7 @@ _MOST_SMOKE_COMMANDS = 30
 """Each may take two minutes, and one job runs all: an hour, as much as the largest builds take."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class Farm(_Strict):
+class Farm(Table):
     """`[farm]`: what holds for every package."""
 
     bases: tuple[BaseName, ...] = Field(default=(), validate_default=False)
@@ -112,7 +103,7 @@ def select_apt_packages(
     return tuple(sorted(names))
 
 
-class OwnTests(_Strict):
+class OwnTests(Table):
     """`[packages.NAME.tests]`: how a package's own tests are run in threads."""
 
     requires: tuple[str, ...] = ()
@@ -123,7 +114,7 @@ class OwnTests(_Strict):
     """Tests to leave out, as pytest names them, each with a reason."""
 
 
-class Package(_Strict):
+class Package(Table):
     """`[packages.NAME]`: one native dependency."""
 
     version: Specifier = ""
@@ -179,7 +170,7 @@ class Package(_Strict):
         return select_apt_packages(self.apt_run, base)
 
 
-class Application(_Strict):
+class Application(Table):
     """`[applications.NAME]`: a service or program whose whole lock file has to work."""
 
     lock: RelativePath
@@ -221,15 +212,19 @@ class Application(_Strict):
         return select_apt_packages(self.apt, base)
 
 
-class Matrix(_Strict):
+class Matrix(Table):
     """A whole matrix.toml."""
 
     farm: Farm = Farm()
     """What holds for every package."""
+    rollout: Rollout | None = None
+    """How what is new comes into `simple/`. Without the table everything that policy admits is there at once."""
     packages: dict[str, Package] = Field(default_factory=dict)
     """By canonical name (PEP 503), `numpy`, or `numpy==2.3.4` for one of several versions; in the file's order."""
     applications: dict[ApplicationName, Application] = Field(default_factory=dict)
     """By a name of their own, in the file's order."""
+    notify: Targets = Field(default_factory=dict)
+    """Who is told when something got worse, by a name of their own, in the file's order."""
     root: Path = Path()
     """The folder that relative paths in it start from; no key of the file."""
     file: Path = DEFAULT_MATRIX
@@ -319,8 +314,33 @@ def load(path: Path) -> Matrix:
     Raises:
         MatrixError: the file cannot be read or is wrong; the error lists every mistake.
     """
+    return parse(_read_file(path), path)
+
+
+def load_settings(path: Path) -> Matrix:
+    """Return a matrix without its packages and applications: all that commands about the index need.
+
+    Of ten thousand packages, checking each takes longer than moving some between channels.
+
+    Args:
+        path: the file.
+
+    Raises:
+        MatrixError: the file cannot be read, or the rest of it is wrong.
+    """
+    data = _read_file(path)
+    settings = {key: data[key] for key in data if key not in {"packages", "applications"}}
+    return parse(settings, path, needs_packages=False)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Return a file's tables.
+
+    Raises:
+        MatrixError: the file cannot be read, or is not TOML.
+    """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     # A mistake in the user's file: the traceback of the library that found it would only hide the message.
     except FileNotFoundError:
         raise MatrixError(
@@ -330,7 +350,6 @@ def load(path: Path) -> Matrix:
         raise MatrixError(path, [("", f"cannot be read: {error}")]) from None
     except tomllib.TOMLDecodeError as error:
         raise MatrixError(path, [("", f"is not TOML: {error}")]) from None
-    return parse(data, path)
 
 
 def parse(data: dict[str, Any], path: Path, *, needs_packages: bool = True) -> Matrix:
@@ -452,17 +471,21 @@ def _find_contradictions(name: str, package: Package) -> Iterator[tuple[str, str
         )
 
 
-def _find_model(location: tuple[str | int, ...]) -> type[_Strict]:
+def _find_model(location: tuple[str | int, ...]) -> type[Table]:
     """Return the model of the table that a key stands in: `("packages", "lxml", "apt")` -> Package."""
     match location:
         case ("farm", _, *_):
             return Farm
+        case ("rollout", _, *_):
+            return Rollout
         case ("packages", _, "tests", _, *_):
             return OwnTests
         case ("packages", _, *_):
             return Package
         case ("applications", _, _, *_):
             return Application
+        case ("notify", _, str(kind), _, *_):
+            return TARGETS[kind]
         case _:
             return Matrix
 

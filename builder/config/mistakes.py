@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from builder.config.notify import TARGETS, HostName, Label, RepositoryName
 from builder.config.values import (
     NO_KEYS,
     ApplicationName,
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+_PATTERN_KINDS = (
+    DebianPackage,
+    EnvName,
+    Sha256,
+    BuildTag,
+    SharedLibrary,
+    ApplicationName,
+    HostName,
+    RepositoryName,
+    Label,
+)
+"""Types with a pattern, each with a description of it."""
+
 
 def describe_mistake(details: Mapping[str, Any], table: type[BaseModel]) -> tuple[str, str]:
     """Return where a value is wrong, as a dotted path, and what it should have been.
@@ -30,7 +44,11 @@ def describe_mistake(details: Mapping[str, Any], table: type[BaseModel]) -> tupl
         details: one error of pydantic.
         table: the model of the table that the value stands in.
     """
-    return _dotted_path(details["loc"]), _describe_expected(details, table)
+    location = details["loc"]
+    if details["type"] in {"union_tag_not_found", "union_tag_invalid"}:
+        location = (*location, "kind")
+
+    return _dotted_path(_drop_tag(location)), _describe_expected(details, table)
 
 
 def _describe_expected(details: Mapping[str, Any], table: type[BaseModel]) -> str:
@@ -53,13 +71,27 @@ def _describe_expected(details: Mapping[str, Any], table: type[BaseModel]) -> st
         case "int_parsing" | "int_type" | "int_from_float":
             return f"expected a whole number, not {given!r}"
         case _:
+            return _describe_rare_mistake(details)
+
+
+def _describe_rare_mistake(details: Mapping[str, Any]) -> str:
+    """Return what a value should have been: of a key that is not there, of the kind of a table, of all the rest."""
+    given = details["input"]
+    match details["type"]:
+        case "missing":
+            return "expected this key, which is not there"
+        case "union_tag_not_found":
+            return f"expected one of {join_names(TARGETS)}; the key is not there"
+        case "union_tag_invalid":
+            return f"expected one of {join_names(TARGETS)}, not {details['ctx']['tag']!r}"
+        case _:
             message = details["msg"].removeprefix("Input should be ")
             return f"expected {message}, not {given!r}"
 
 
 def _describe_pattern(pattern: str) -> str:
     """Return in words what a pattern asks for, taken from the description of the type that has the pattern."""
-    for kind in (DebianPackage, EnvName, Sha256, BuildTag, SharedLibrary, ApplicationName):
+    for kind in _PATTERN_KINDS:
         field = kind.__metadata__[-1]  # type: ignore[attr-defined]
         if any(getattr(part, "pattern", None) == pattern for part in field.metadata):
             return str(field.description)
@@ -74,6 +106,15 @@ def _describe_unknown_key(key: str, table: type[BaseModel]) -> str:
 
     hint = hint_closest(key, keys)
     return f"unknown key{hint}; expected one of {join_names(keys)}"
+
+
+def _drop_tag(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return a location without the kind of target, which pydantic puts behind the name: `notify.a.email.to`."""
+    match location:
+        case ("notify", name, str(kind), *rest) if kind in TARGETS:
+            return ("notify", name, *rest)
+        case _:
+            return location
 
 
 def _dotted_path(location: tuple[str | int, ...]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from builder.config.table import Table
 
 Metric = Literal[
     "p50", "p75", "p95", "p99", "throughput", "cpu", "start", "rss", "rss_peak", "duration"
@@ -34,10 +36,8 @@ def parse_change(value: object) -> float:
 Change = Annotated[float, BeforeValidator(parse_change)]
 
 
-class Scenario(BaseModel):
+class Scenario(Table):
     """Work whose speed and memory are measured: one of `call`, `command` and `serve`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     call: Annotated[str, Field(pattern=r"^$|^[\w.]+:[\w.]+$")] = ""
     """`MODULE:FUNCTION`, a function without arguments or a coroutine function, called over and over in one thread and

@@ -218,6 +218,9 @@ SharedLibrary = Annotated[
 NO_KEYS = frozenset({"root", "file"})
 """Fields of a matrix that are no keys of the file: they say where that is."""
 
+NO_INPUTS = frozenset({*NO_KEYS, "notify"})
+"""Fields of a matrix that no result goes by: another address for alerts makes nothing run or be judged again."""
+
 
 def _check_companion(value: str) -> str:
     """Return a package's name in its canonical form (PEP 503), or raise an error that says what is expected."""
@@ -233,6 +236,7 @@ Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
 Sha256 = Annotated[str, Field(pattern=_HEX_DIGITS, description="64 hexadecimal digits")]
 Hashes = Annotated[tuple[Sha256, ...], BeforeValidator(_as_hashes)]
 From = Literal["sdist", "wheel", "either"]
+GateName = Literal["verdict", "age", "measurement", "soak"]
 BuildTag = Annotated[
     str,
     BeforeValidator(_as_build_tag),

@@ -124,6 +124,10 @@ class Race(Model):
     lock_free: bool
     """Whether one of them is an atomic operation that the package itself wrote."""
 
+    effect: Literal["", "tested", "unchanged"] = ""
+    """Why it harms nobody: one access only compares with zero what it reads, or no store ever changed what was there;
+    empty where it may do harm, and in older evidence."""
+
     report: str
     """The report, with the interpreter's part of each stack folded; its beginning in older evidence."""
 

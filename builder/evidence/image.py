@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class ImageFacts(Facts):
     """An image that is in the container engine, or why there is none."""
 
+    schema_version = 2  # `packages`
+
     content: str
     """Hash of what is in it, by which the keys of other jobs know it; `none` where there is no image."""
 
@@ -32,6 +34,9 @@ class ImageFacts(Facts):
 
     conflict: str = ""
     """What apt says of system packages that cannot be installed together: then there is no image."""
+
+    packages: dict[str, str] | None = None
+    """Its system packages with their versions, by name; None where they were not recorded."""
 
     @model_validator(mode="after")
     def _is_there_or_not(self) -> Self:

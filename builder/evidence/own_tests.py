@@ -37,6 +37,9 @@ class OwnCode(Model):
     ran: Many[str]
     """Files of tests that were run to their end; others may have more to show."""
 
+    banned: Many[str] = ()
+    """Native callables after which others end the process, in one thread: threads do not make them."""
+
 
 class Kit(Model):
     """What the package's own tests need."""

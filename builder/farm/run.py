@@ -7,8 +7,6 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder import index
-from builder.config import catalog
 from builder.config.cool_down import CoolDown
 from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
@@ -21,15 +19,16 @@ from builder.farm import record_budget, unchanged
 from builder.farm import replay as replays
 from builder.farm.applications import TriedApplications, try_applications
 from builder.farm.judging import judge_packages
+from builder.farm.parity import compare_for_report
 from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
+from builder.farm.publishing import close, promote_passing, publish
 from builder.farm.pure_modules import find_pure_modules
-from builder.index import constraints, policy
-from builder.index.closure import close_index
 from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
 from builder.report import outputs
 from builder.report.documents import verdicts_json
+from builder.report.documents.parity import make_parity_document
 from builder.sources.statements import add_statements
 from builder.store.job_ids import JobKind
 from builder.verdicts import ApplicationVerdict, Verdict
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from builder.farm.replay import Replay, ReplayResult
     from builder.farm.unchanged import CompletedRun
     from builder.index import Manifest
-    from builder.index.closure import Closure
     from builder.judge.application import JudgedApplication
     from builder.judge.package import JudgedPackage
     from builder.plan.graph import Plan
@@ -116,6 +114,7 @@ def run(
         if resolved.unchanged_run is not None:
             jobs = resolved.unchanged_run.jobs
             observer.on_plan(jobs, jobs)
+            promote_passing(matrix, store, observer)
             return RunResult(unchanged_run=resolved.unchanged_run)
 
         plan = make_plan(matrix, resolved, request)
@@ -144,7 +143,7 @@ def run(
         recorded = store.get_note(_CONTAINMENT_NOTE)
         containment = None if recorded is None else json.loads(recorded)
         written = verdicts_json.write(judged, matrix, store.wheelhouse, containment, tried.judged)
-        _write_report(written, store, observer, run_id)
+        _write_report(matrix, written, store, observer, run_id)
         assert resolved.inputs is not None, "a whole run has them"
         unchanged.record_run(
             store,
@@ -244,7 +243,7 @@ def merge(
         )
 
     written = verdicts_json.write(judged, matrix, store.wheelhouse, None, tried.judged)
-    _write_report(written, store, observer, run_id)
+    _write_report(matrix, written, store, observer, run_id)
     return RunResult(judged=judged, applications=tried.judged)
 
 
@@ -265,10 +264,14 @@ def _try_applications(
     return try_applications(matrix, store, judged, served, execute, EFFORTS.get(effort))
 
 
-def _write_report(written: Document, store: Store, observer: Observer, run_id: str) -> None:
+def _write_report(
+    matrix: Matrix, written: Document, store: Store, observer: Observer, run_id: str
+) -> None:
     """Write the report in all its formats for a run of the whole matrix, whose verdicts.json is written."""
     observer.say("writing the report")
-    outputs.write_report(written, store, run_id)
+    parities = compare_for_report(matrix, store, written)
+    parity = make_parity_document(parities, written.generated_at) if parities else None
+    outputs.write_report(written, store, run_id, parity)
 
 
 def replay(
@@ -350,45 +353,6 @@ def _record_run(store: Store) -> Iterator[str]:
         outcome = "done"
     finally:
         store.publications.end_run(run_id, outcome)
-
-
-def close(judged: Sequence[JudgedPackage], matrix: Matrix) -> Closure:
-    """Return judged packages in which what lacks a requirement is held back, by the policy of a matrix."""
-    tables = catalog.load()
-    return close_index(judged, matrix.farm.publish, [tables.abis[name] for name in matrix.abis])
-
-
-def publish(
-    closure: Closure,
-    matrix: Matrix,
-    store: Store,
-    observer: Observer | None = None,
-) -> Manifest:
-    """Publish both channels of the index, and the constraints files for what is served.
-
-    The channels are `simple/`, with the wheels that the matrix's policy admits, and the quarantine with the others.
-
-    Args:
-        closure: packages with their verdicts, and what lacks a requirement.
-        matrix: its policy says which verdicts are served.
-        store: the store of the wheelhouse; the caller holds its lock.
-        observer: is told which files are not in the index though they should be; None where nobody is.
-
-    Returns:
-        What `simple/` holds now.
-    """
-    judged, withheld = closure.packages, closure.withheld
-    served_files, quarantined_files = policy.assign_channels(judged, matrix.farm.publish, withheld)
-    served = index.describe(served_files, store)
-    quarantined = index.describe(quarantined_files, store)
-
-    publication = index.publish(served, store, quarantined)
-    if observer is not None:
-        for filename, reason in publication.refused.items():
-            observer.say(f"not published: {filename}: {reason}")
-    remarks = policy.collect_remarks(judged, withheld)
-    constraints.write(publication.served, matrix.abis, remarks, store.wheelhouse, withheld)
-    return publication.served
 
 
 def exit_code(

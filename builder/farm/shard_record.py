@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from builder.config.effort import EffortLevel
-from builder.config.values import NO_KEYS, AbiName, From
+from builder.config.values import NO_INPUTS, AbiName, From
 from builder.distributions.metadata import MAX_REQUIREMENTS
 from builder.distributions.tags import is_pure_wheel
 from builder.distributions.thread_statements import (
@@ -285,8 +285,8 @@ class ShardRecord(_Strict):
 
 
 def matrix_digest(matrix: Matrix) -> str:
-    """Hash the content of a matrix without the path of its file: shards run on different machines."""
-    return digest("matrix", matrix.model_dump(mode="json", exclude=set(NO_KEYS)))
+    """Hash what results go by in a matrix, without the path of its file: shards run on different machines."""
+    return digest("matrix", matrix.model_dump(mode="json", exclude=set(NO_INPUTS)))
 
 
 def write_record(

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from builder import ROOT
 from builder.config import catalog
-from builder.config.values import NO_KEYS
+from builder.config.values import NO_INPUTS
 from builder.farm.application_files import hash_files
 from builder.host import settings as host
-from builder.index import SERVED_CHANNEL
+from builder.index import CANARY_CHANNEL, SERVED_CHANNEL
 from builder.store.hashing import digest, digest_text
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _RUN_NOTE = "seal"
 _PACKAGES_NOTE = "sealed packages"
 _OUTPUT_FILES = ("verdicts.json", "report/index.html", f"{SERVED_CHANNEL}/.published")
 """Files that a whole run writes: as long as they are as it left them, nobody removed or changed its results."""
+_CANARY_FILE = f"{CANARY_CHANNEL}/.published"
+"""One more where the matrix has a rollout."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +101,7 @@ def fingerprint_inputs(
         patches: content of each package's patches, by name.
         effort: name of the effort level.
     """
-    common_settings = matrix.model_dump(mode="json", exclude={*NO_KEYS, "packages"})
+    common_settings = matrix.model_dump(mode="json", exclude={*NO_INPUTS, "packages"})
     names = dict.fromkeys([*matrix.packages, *sources.found, *sources.faults])
     packages = {}
     for name in names:
@@ -180,6 +182,17 @@ def record_run(
     store.set_note(_RUN_NOTE, json.dumps(content))
     packages = {"of": completed.of, "packages": dict(inputs.packages)}
     store.set_note(_PACKAGES_NOTE, json.dumps(packages))
+
+
+def record_promotion(store: Store) -> None:
+    """Let the record of the last whole run name the index as it is now: a promotion changes none of its inputs."""
+    content = _read_record(store)
+    stamps = _stamp_outputs(store)
+    if not content or stamps is None:
+        return
+
+    content["seal"] |= {"snapshot": store.publications.current_snapshot(), "left": stamps}
+    store.set_note(_RUN_NOTE, json.dumps(content))
 
 
 def find_unchanged_run(store: Store, inputs: RunInputs) -> CompletedRun | None:
@@ -266,8 +279,12 @@ def _count_verdicts(judged: Iterable[JudgedPackage]) -> dict[str, int]:
 
 def _stamp_outputs(store: Store) -> dict[str, list[int]] | None:
     """Return [size, time of modification in ns] of every file that a whole run writes; None if one is missing."""
+    names = list(_OUTPUT_FILES)
+    if (store.wheelhouse / _CANARY_FILE).exists():
+        names.append(_CANARY_FILE)
+
     stamps = {}
-    for name in _OUTPUT_FILES:
+    for name in names:
         try:
             status = (store.wheelhouse / name).stat()
         except OSError:

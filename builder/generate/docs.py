@@ -1,4 +1,4 @@
-"""What is made from the code's own tables: findings.md and two JSON Schemas in docs/, and builder/verdicts/codes.py.
+"""What is made from the code's own tables: findings.md and the JSON Schemas in docs/, and builder/verdicts/codes.py.
 
 Usage: python -m builder.generate.docs FOLDER
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from builder import ROOT
 from builder.judge import codes
+from builder.report.documents.alert import AlertDocument
 from builder.report.documents.commands import DOCUMENTS
 from builder.report.documents.part import make_schema
 from builder.report.documents.verdicts_json import Document
@@ -55,6 +56,7 @@ def render_files() -> dict[str, str]:
     return {
         "findings.md": render_findings(),
         "verdicts.schema.json": make_schema(Document),
+        "alert.schema.json": make_schema(AlertDocument),
         **_render_schemas(),
     }
 

@@ -2,6 +2,8 @@
 
 from builder.index.describe import describe
 from builder.index.manifest import (
+    CANARY_CHANNEL,
+    CHANNELS,
     QUARANTINE_CHANNEL,
     SERVED_CHANNEL,
     Entry,
@@ -14,6 +16,8 @@ from builder.index.publish import Publication, publish
 from builder.index.snapshots import Snapshot, current_manifests, list_snapshots, rollback
 
 __all__ = [
+    "CANARY_CHANNEL",
+    "CHANNELS",
     "QUARANTINE_CHANNEL",
     "SERVED_CHANNEL",
     "Entry",

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from packaging.utils import parse_wheel_filename
+from packaging.tags import parse_tag
+from packaging.version import Version
 
-from builder.distributions.tags import accepts_wheel
+from builder.distributions.tags import accepts_tag
+from builder.index.gates import parse_verdicts
+from builder.index.manifest import project_digests
 from builder.store.files import replace_text
+from builder.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from packaging.version import Version
-
-    from builder.index.manifest import Manifest
+    from builder.index.manifest import Entry, Manifest
+    from builder.index.publish import Publication
 
 FOLDER = "constraints"
 """Its folder under the wheelhouse."""
 
 _APPLICATIONS = "applications"
 """The folder in it with what applications install."""
+
+_CANARY = "canary"
+"""The folder in it with what an install from `canary/` is held to, named as that of `simple/` is."""
+
+_NOT_PROMOTED = "in canary/, and not promoted yet"
 
 Withheld = Mapping[str, Container[tuple[str, str]]]
 """By ABI: what is served and lacks there what it needs, as (project, version)."""
@@ -50,8 +60,47 @@ def write(
         wheelhouse: the folder that has `constraints/`.
         withheld: what is served and lacks on an ABI what it needs; None for nothing.
     """
+    _write_folder(wheelhouse / FOLDER, served, list(abis), remarks, withheld)
+
+
+def write_channels(
+    publication: Publication,
+    abis: Sequence[str],
+    remarks: Remarks,
+    wheelhouse: Path,
+    withheld: Withheld | None = None,
+) -> None:
+    """Write the constraints files of every channel that is installed from, and remove those of a channel that is gone.
+
+    Those of `canary/` are `constraints/canary/cp314t.txt`, and say what was judged. Those of `simple/`, which may have
+    older releases, say of each what it was promoted with.
+
+    Args:
+        publication: what the channels hold.
+        abis: names of the ABIs.
+        remarks: about what policy admits and what it does not.
+        wheelhouse: the folder that has `constraints/`.
+        withheld: what is served and lacks on an ABI what it needs; None for nothing.
+    """
     folder = wheelhouse / FOLDER
-    texts = dict(render(served, list(abis), remarks, withheld))
+    if publication.canary is None:
+        _write_folder(folder, publication.served, abis, remarks, withheld)
+        shutil.rmtree(folder / _CANARY, ignore_errors=True)
+        return
+
+    _write_folder(folder / _CANARY, publication.canary, abis, remarks, withheld)
+    promoted_remarks = {abi: _collect_promoted(publication, abi) for abi in abis}
+    _write_folder(folder, publication.served, abis, promoted_remarks, withheld)
+
+
+def _write_folder(
+    folder: Path,
+    served: Manifest,
+    abis: Sequence[str],
+    remarks: Remarks,
+    withheld: Withheld | None = None,
+) -> None:
+    texts = dict(render(served, abis, remarks, withheld))
     for name, text in texts.items():
         replace_text(folder / name, text)
     for path in folder.glob("*.txt"):
@@ -116,14 +165,51 @@ def _render_application(name: str, abi: str, locked: Iterable[LockedFiles]) -> I
             yield f"# not served: {package.name}=={package.version}"
 
 
-def rewrite(served: Manifest, quarantine: Manifest, wheelhouse: Path) -> None:
-    """Write the constraints files again after a rollback of the index, for the same ABIs as before.
+def rewrite(publication: Publication, wheelhouse: Path) -> None:
+    """Write the constraints files again after a promotion or a rollback, for the same ABIs as before.
 
     The reasons why projects are missing come from the yanked files of the quarantine.
     """
     abis = sorted(path.stem for path in (wheelhouse / FOLDER).glob("*.txt"))
-    remarks = {abi: _collect_yanked(served, quarantine, abi) for abi in abis}
-    write(served, abis, remarks, wheelhouse)
+    offered = publication.served if publication.canary is None else publication.canary
+    remarks = {abi: _collect_yanked(offered, publication.quarantine, abi) for abi in abis}
+    write_channels(publication, abis, remarks, wheelhouse)
+
+
+def _collect_promoted(publication: Publication, abi: str) -> dict[str, str]:
+    """Return the remarks about `simple/` on an ABI, by project, where there is a canary channel.
+
+    They are: the verdict that a wheel was promoted with, where it is not plainly good, why projects are in quarantine,
+    and that they are in `canary/` alone.
+    """
+    assert publication.canary is not None, "the caller has looked"
+    remarks = _collect_yanked(publication.served, publication.quarantine, abi)
+    served_digests = project_digests(publication.served)
+    waiting: dict[str, tuple[Entry, ...]] = {}
+    for project, digest in project_digests(publication.canary).items():
+        if served_digests.get(project) != digest:
+            waiting[project] = publication.canary[project]
+    pins = _collect_versions({name: publication.served.get(name, ()) for name in waiting}, abi)
+    for project in _collect_versions(waiting, abi):
+        if project not in pins:
+            remarks.setdefault(project, _NOT_PROMOTED)
+
+    for project, entries in publication.served.items():
+        doubts = dict.fromkeys(_find_doubt(entry.verdicts, abi) for entry in entries)
+        doubts.pop("", None)
+        if doubts:
+            own = [remarks[project]] if project in remarks else []
+            remarks[project] = "; ".join([*own, *doubts])
+
+    return remarks
+
+
+@lru_cache(maxsize=10_000)  # few combinations of verdicts differ
+def _find_doubt(verdicts: str, abi: str) -> str:
+    """Return the verdict on an ABI, of those of an entry, where it is not plainly good; else nothing."""
+    verdict = parse_verdicts(verdicts).get(abi)
+    is_doubtful = verdict is not None and not Verdict(verdict).is_good
+    return verdict if verdict is not None and is_doubtful else ""
 
 
 def _collect_yanked(served: Manifest, quarantine: Manifest, abi: str) -> dict[str, str]:
@@ -131,13 +217,15 @@ def _collect_yanked(served: Manifest, quarantine: Manifest, abi: str) -> dict[st
 
     Where the project has several versions, each reason says which it is about.
     """
-    pins = _collect_versions(served, abi)
+    beside = {project: served[project] for project in quarantine if project in served}
+    pins = _collect_versions(beside, abi)
     reasons: dict[str, str] = {}
     for project, entries in quarantine.items():
         by_version: dict[str, str] = {}
         for entry in entries:
-            if accepts_wheel(entry.filename, abi):
-                by_version[str(parse_wheel_filename(entry.filename)[1])] = entry.yanked
+            version, tags = _split_name(entry.filename)
+            if _accepts_tags(tags, abi):
+                by_version[str(_parse_version(version))] = entry.yanked
         if not by_version:
             continue
 
@@ -180,14 +268,35 @@ def _collect_versions(
     for project, entries in served.items():
         versions: set[Version] = set()
         for entry in entries:
-            version = parse_wheel_filename(entry.filename)[1]
-            is_lacking = (project, str(version)) in lacking
-            if accepts_wheel(entry.filename, abi) and not is_lacking:
+            version_text, tags = _split_name(entry.filename)
+            if not _accepts_tags(tags, abi):
+                continue
+            version = _parse_version(version_text)
+            if not lacking or (project, str(version)) not in lacking:
                 versions.add(version)
         if versions:
             pins[project] = [str(version) for version in sorted(versions)]
 
     return pins
+
+
+@lru_cache(maxsize=200_000)  # each wheel is asked about for every ABI, and is in several channels
+def _split_name(filename: str) -> tuple[str, str]:
+    """Return the version and the tags in the name of a wheel of the index: `("1.0", "cp314-cp314t-linux_x86_64")`.
+
+    The names were checked when the manifest was made. An index of ten thousand packages has few versions and tags that
+    differ, so each is parsed once.
+    """
+    parts = filename.removesuffix(".whl").split("-")
+    return parts[1], "-".join(parts[-3:])
+
+
+_parse_version = lru_cache(maxsize=100_000)(Version)
+
+
+@lru_cache(maxsize=10_000)
+def _accepts_tags(tags: str, abi: str) -> bool:
+    return any(accepts_tag(tag, abi) for tag in parse_tag(tags))
 
 
 def _render_abi(

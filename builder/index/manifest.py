@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -19,10 +19,19 @@ from builder.untrusted.names import (
 )
 
 SERVED_CHANNEL = "simple"
-"""The channel of what policy admits, and its folder under the wheelhouse."""
+"""The channel that services install from, and its folder under the wheelhouse.
+
+It has what policy admits; where the matrix has a rollout, what of that was promoted.
+"""
+
+CANARY_CHANNEL = "canary"
+"""The channel of everything that policy admits, where the matrix has a rollout; without one there is no such folder."""
 
 QUARANTINE_CHANNEL = "quarantine/simple"
 """The channel of the rest: every file of it is yanked (PEP 592), with the verdict as the reason."""
+
+CHANNELS = (SERVED_CHANNEL, CANARY_CHANNEL, QUARANTINE_CHANNEL)
+"""In the order of publication: a wheel that is withdrawn is gone from `simple/` before it is anywhere else."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,11 +42,13 @@ class ServedFile:
         filename: name of the wheel.
         sha256: hash of its content.
         yanked: why it is in quarantine; empty if it is served.
+        verdicts: of its package, for the ABIs that it concerns, as in `Entry`.
     """
 
     filename: str
     sha256: str
     yanked: str = ""
+    verdicts: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -51,6 +62,10 @@ class Entry:
         uploaded_at: when the farm first had it, UTC and ISO 8601 (PEP 700); empty where it is not known.
         yanked: why nobody should install it (PEP 592); empty where anybody may.
         folder: subfolder of the project's folder that holds the file; empty for none. See `builder/index/publish.py`.
+        verdicts: where the matrix has a rollout, the verdicts that it has in this channel, `cp314 compatible, cp314t
+            distinct`; no page has them. Empty for a pure wheel that only comes with packages.
+        since: where the matrix has a rollout, when it came into the canary channel with these verdicts, UTC and ISO
+            8601.
     """
 
     filename: str
@@ -61,6 +76,8 @@ class Entry:
     uploaded_at: str = ""
     yanked: str = ""
     folder: str = ""
+    verdicts: str = ""
+    since: str = ""
 
     @property
     def path(self) -> str:
@@ -82,7 +99,11 @@ _FIELDS = (
 )
 """What a snapshot keeps of an entry, in the order of its rows: what was written once is read by position."""
 
+_ROLLOUT_FIELDS = (*_FIELDS, "verdicts", "since")
+"""The same of an entry that has verdicts: without a rollout, rows and hashes are as they were before there was one."""
+
 _row = attrgetter(*_FIELDS)
+_rollout_row = attrgetter(*_ROLLOUT_FIELDS)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -115,21 +136,83 @@ def parse_names(filename: str) -> tuple[FileName, ProjectName]:
 
 def render_listing(entries: Iterable[Entry]) -> str:
     """Return a project's files as JSON text for a snapshot; the same files always give the same text."""
-    return _encode([_row(entry) for entry in entries])
+    return _encode([_rollout_row(entry) if entry.since else _row(entry) for entry in entries])
 
 
 def parse_listing(text: str) -> tuple[Entry, ...]:
     """Return the files of a project from the JSON text of a snapshot, as `render_listing` wrote it."""
     entries: list[Entry] = []
     for row in json.loads(text):
-        fields = dict(zip(_FIELDS, row, strict=True))
-        entries.append(Entry(**fields))
+        fields = _FIELDS if len(row) == len(_FIELDS) else _ROLLOUT_FIELDS
+        entries.append(Entry(**dict(zip(fields, row, strict=True))))
 
     return tuple(entries)
 
 
-def project_digests(content: Manifest) -> dict[str, str]:
+class RecordedManifest(Mapping[str, tuple[Entry, ...]]):
+    """A channel's manifest as a snapshot has it. A project's files are parsed when they are asked for, and kept.
+
+    Attributes:
+        digests: the hash of each project's files, by project.
+    """
+
+    def __init__(
+        self,
+        digests: Mapping[str, str],
+        read_listing: Callable[[str], str],
+        parsed: dict[str, tuple[Entry, ...]],
+    ) -> None:
+        """Take the hashes of a snapshot.
+
+        Args:
+            digests: hash of each project's files.
+            read_listing: returns the listing with a hash.
+            parsed: listings that were parsed, by hash; channels that share it parse equal listings once.
+        """
+        self.digests = digests
+        self._read_listing = read_listing
+        self._parsed = parsed
+
+    def __getitem__(self, project: str) -> tuple[Entry, ...]:
+        digest = self.digests[project]
+        entries = self._parsed.get(digest)
+        if entries is None:
+            entries = parse_listing(self._read_listing(digest))
+            self._parsed[digest] = entries
+        return entries
+
+    def replace(self, changes: Mapping[str, tuple[Entry, ...]]) -> RecordedManifest:
+        """Return the manifest with other files of some projects."""
+        digests = project_digests(changes)
+        parsed = dict(self._parsed)
+        for project, entries in changes.items():
+            parsed[digests[project]] = entries
+
+        names = dict(sorted({**self.digests, **digests}.items()))
+        return RecordedManifest(names, self._read_listing, parsed)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.digests)
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+
+def replace_projects(content: Manifest, changes: Mapping[str, tuple[Entry, ...]]) -> Manifest:
+    """Return a manifest with other files of some projects, sorted by name; what is known of the others stays known."""
+    if not changes:
+        return content
+    if not isinstance(content, RecordedManifest):
+        return dict(sorted({**content, **changes}.items()))
+
+    return content.replace(changes)
+
+
+def project_digests(content: Manifest) -> Mapping[str, str]:
     """Return a hash of each project's files, by project; equal hashes mean equal files."""
+    if isinstance(content, RecordedManifest):
+        return content.digests
+
     digests: dict[str, str] = {}
     for project, entries in content.items():
         digests[project] = digest_text("\n".join(map(_encode_entry, entries)))
@@ -142,7 +225,8 @@ def _encode_entry(entry: Entry) -> str:
 
     It is not JSON, which takes longer: this is done for every file in every publication.
     """
-    return (
+    text = (
         f"{entry.filename}\0{entry.sha256}\0{entry.requires_python}\0{entry.metadata}\0{entry.size_bytes}\0"
         f"{entry.uploaded_at}\0{entry.yanked}"
     )
+    return f"{text}\0{entry.verdicts}\0{entry.since}" if entry.since else text

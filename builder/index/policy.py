@@ -15,7 +15,7 @@ from builder.verdicts import Verdict
 from builder.verdicts.codes import FindingCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from builder.judge.package import JudgedPackage, Judgement
 
@@ -70,7 +70,12 @@ def assign_channels(
                     continue  # it is another package's, of whom nothing was judged
 
                 reason = _refusal_reason(package, judgement, wheel.filename, allowed)
-                file = ServedFile(filename=wheel.filename, sha256=wheel.sha256, yanked=reason)
+                file = ServedFile(
+                    filename=wheel.filename,
+                    sha256=wheel.sha256,
+                    yanked=reason,
+                    verdicts=_describe_verdicts(package, judgement, wheel.filename),
+                )
                 if reason:
                     quarantined.append(file)
                 else:
@@ -82,6 +87,26 @@ def assign_channels(
                 served.append(file)
 
     return served, quarantined
+
+
+def find_refused_releases(
+    judged: Iterable[JudgedPackage], publish: Iterable[str]
+) -> dict[tuple[str, str, str], str]:
+    """Return the verdict of each release on an ABI that policy does not admit, by (project, version, ABI).
+
+    Args:
+        judged: packages with their verdicts.
+        publish: verdicts whose wheels are served.
+    """
+    allowed = frozenset(publish)
+    refused: dict[tuple[str, str, str], str] = {}
+    for package in judged:
+        for judgement in package.abis.values():
+            if not is_admitted(judgement, allowed):
+                key = (package.project, package.version, judgement.abi)
+                refused[key] = judgement.verdict.value
+
+    return refused
 
 
 def collect_remarks(
@@ -137,10 +162,7 @@ def _refusal_reason(
     reasons: list[str] = []
     held: list[str] = []
     is_installable = False
-    for judgement in package.abis.values():
-        concerns_wheel = judgement is made_for or accepts_wheel(filename, judgement.abi)
-        if not concerns_wheel:
-            continue
+    for judgement in _iter_concerned(package, made_for, filename):
         if not is_admitted(judgement, allowed):
             verdict = judgement.verdict.value
             reasons.append(f"{verdict} on {judgement.abi}: {judgement.reason}")
@@ -152,6 +174,21 @@ def _refusal_reason(
     if not is_installable:
         reasons += held
     return "; ".join(reasons)
+
+
+def _iter_concerned(
+    package: JudgedPackage, made_for: Judgement, filename: str
+) -> Iterator[Judgement]:
+    """Iterate over the verdicts for the ABI that a wheel was made for, and for every ABI whose installers take it."""
+    for judgement in package.abis.values():
+        if judgement is made_for or accepts_wheel(filename, judgement.abi):
+            yield judgement
+
+
+def _describe_verdicts(package: JudgedPackage, made_for: Judgement, filename: str) -> str:
+    """Return the verdicts that concern a wheel: `cp314 compatible, cp314t distinct`."""
+    concerned = _iter_concerned(package, made_for, filename)
+    return ", ".join(f"{judgement.abi} {judgement.verdict.value}" for judgement in concerned)
 
 
 def _find_pure_wheels(
@@ -183,7 +220,15 @@ def _find_pure_wheels(
         reasons = [reasons[key] for reasons in withheld.values() if key in reasons]
         is_nowhere = bool(withheld) and len(reasons) == len(withheld)
         yanked = f"held back: {reasons[0]}" if is_nowhere else ""
-        own.append(ServedFile(filename=wheel.filename, sha256=wheel.sha256, yanked=yanked))
+        # What only comes with a package has no verdict of its own.
+        verdicts = ""
+        if wheel is source.only_pure:
+            abis = package.abis.values()
+            verdicts = ", ".join(f"{judgement.abi} {judgement.verdict.value}" for judgement in abis)
+        file = ServedFile(
+            filename=wheel.filename, sha256=wheel.sha256, yanked=yanked, verdicts=verdicts
+        )
+        own.append(file)
 
     return own
 

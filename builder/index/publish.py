@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.index.manifest import (
+    CANARY_CHANNEL,
+    CHANNELS,
     QUARANTINE_CHANNEL,
     SERVED_CHANNEL,
     project_digests,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.index.manifest import Entry, Manifest
+    from builder.store.publications import ChannelChange
     from builder.store.store import Store
 
 _STATE = ".published"
@@ -47,19 +50,29 @@ class Publication:
         snapshot: its id, with which `rollback` returns to it.
         changed_projects: projects whose files changed, by channel.
         served: what `simple/` holds now.
+        canary: what `canary/` holds now; None where there is no such channel.
+        quarantine: what the quarantine holds now.
         refused: files of the manifests that are not in the index, and why, by name.
     """
 
     snapshot: str
     changed_projects: Mapping[str, tuple[str, ...]]
     served: Manifest
+    canary: Manifest | None
+    quarantine: Manifest
     refused: Mapping[str, str]
 
 
 def publish(
-    served: Manifest, store: Store, quarantine: Manifest | None = None, *, thorough: bool = False
+    served: Manifest,
+    store: Store,
+    quarantine: Manifest | None = None,
+    *,
+    canary: Manifest | None = None,
+    change: ChannelChange | None = None,
+    thorough: bool = False,
 ) -> Publication:
-    """Make both channels of the index hold what the manifests say, and record that as a snapshot.
+    """Make the channels of the index hold what the manifests say, and record that as a snapshot.
 
     A file whose content is not what its entry says, or is no wheel of its project, is left out.
 
@@ -67,29 +80,39 @@ def publish(
         served: the content of `simple/`.
         store: has the content of every file; the caller holds its lock.
         quarantine: the content of `quarantine/simple/`.
+        canary: the content of `canary/`; None where there is no such channel: its folder is removed.
+        change: the promotion or rollback that this is; it is recorded with the snapshot.
         thorough: whether to look at every page and file; otherwise only at those of projects that changed.
     """
+    contents = {SERVED_CHANNEL: served, QUARANTINE_CHANNEL: quarantine or {}}
+    if canary is not None:
+        contents[CANARY_CHANNEL] = canary
+
     refused: dict[str, str] = {}
     manifests: dict[str, Manifest] = {}
-    for channel, content in ((SERVED_CHANNEL, served), (QUARANTINE_CHANNEL, quarantine or {})):
+    for channel, content in contents.items():
         manifests[channel] = _select_fit(content, channel, store, refused, thorough=thorough)
     digests = {channel: project_digests(manifest) for channel, manifest in manifests.items()}
 
-    # Quarantine last: a wheel that is withdrawn is gone from `simple/` before it is anywhere else.
     changed: dict[str, tuple[str, ...]] = {}
-    for channel in (SERVED_CHANNEL, QUARANTINE_CHANNEL):
-        changed[channel] = _publish_channel(
-            manifests[channel], digests[channel], channel, store, thorough=thorough
-        )
+    for channel in CHANNELS:
+        if channel in manifests:
+            changed[channel] = _publish_channel(
+                manifests[channel], digests[channel], channel, store, thorough=thorough
+            )
+        else:
+            _remove_channel(store.wheelhouse / channel)
 
     def render_project(channel: str, project: str) -> str:
         return render_listing(manifests[channel][project])
 
-    snapshot = store.publications.add_snapshot(digests, render_project)
+    snapshot = store.publications.add_snapshot(digests, render_project, change)
     return Publication(
         snapshot=snapshot,
         changed_projects=changed,
         served=manifests[SERVED_CHANNEL],
+        canary=manifests.get(CANARY_CHANNEL),
+        quarantine=manifests[QUARANTINE_CHANNEL],
         refused=refused,
     )
 
@@ -114,25 +137,26 @@ def _select_fit(
         thorough: whether to look at every file.
     """
     published = {} if thorough else _read_state(store.wheelhouse / channel)
-    digests = project_digests(content)
 
-    selected: dict[str, tuple[Entry, ...]] = {}
-    for project, entries in content.items():
-        if published.get(project) == digests[project]:
-            selected[project] = entries
+    fit_by_project: dict[str, tuple[Entry, ...]] = {}
+    for project, digest in project_digests(content).items():
+        if published.get(project) == digest:
             continue
 
         fit: list[Entry] = []
-        for entry in entries:
+        for entry in content[project]:
             reason = explain_unfit(project, entry, store)
             if reason:
                 refused[clean_line(entry.filename)] = reason
             else:
                 fit.append(entry)
-        if fit:
-            selected[project] = tuple(fit)
+        if len(fit) < len(content[project]):
+            fit_by_project[project] = tuple(fit)
 
-    return selected
+    if not fit_by_project:
+        return content
+    selected = {**content, **fit_by_project}
+    return {project: entries for project, entries in selected.items() if entries}
 
 
 def _publish_channel(
@@ -160,15 +184,17 @@ def _publish_channel(
     """
     root = store.wheelhouse / channel
     root.mkdir(parents=True, exist_ok=True)
-    _remove_links(root)
+    present = _list_projects(root)
     # Empty means that it is not known what the folder holds: then every page and file is looked at.
     published = {} if thorough else _read_state(root)
-    if published and published == wanted_digests:
+    is_complete = present == wanted_digests.keys()
+    if published and published == wanted_digests and is_complete:
         return ()
 
-    changed = [
-        project for project, digest in wanted_digests.items() if published.get(project) != digest
-    ]
+    changed: list[str] = []
+    for project, digest in wanted_digests.items():
+        if published.get(project) != digest or project not in present:
+            changed.append(project)
     (root / _STATE).unlink(missing_ok=True)
     if not published:
         _remove_drafts(root)
@@ -184,9 +210,7 @@ def _publish_channel(
         for name, text in root_pages(content):
             replace_text(root / name, text)
 
-    # If it is not known what was published, any folder may be a project that has to go.
-    present = published.keys() if published else _list_folders(root)
-    removed = sorted(present - wanted_digests.keys())
+    removed = sorted((present | published.keys()) - wanted_digests.keys())
     for project in removed:
         _remove_folder(root / project)
 
@@ -195,21 +219,37 @@ def _publish_channel(
     return (*changed, *removed)
 
 
-def _remove_links(root: Path) -> None:
-    """Remove what is a link in a channel's folder: nobody may find there what is elsewhere."""
-    for path in root.iterdir():
-        if path.is_symlink():
-            path.unlink()
+def _list_projects(root: Path) -> set[str]:
+    """Return the names of the folders of a channel, and remove what is a link: nobody may find there what is elsewhere.
+
+    The folder is listed once, and no file of it is asked for more than the listing says.
+    """
+    folders: set[str] = set()
+    with os.scandir(root) as listing:
+        for path in listing:
+            if path.is_symlink():
+                (root / path.name).unlink()
+            elif path.is_dir():
+                folders.add(path.name)
+
+    return folders
+
+
+def _remove_channel(root: Path) -> None:
+    """Remove a channel that the index has no more: its root pages first, so that no page names a missing folder."""
+    if root.is_symlink():
+        root.unlink()
+    if not root.is_dir():
+        return
+
+    (root / _STATE).unlink(missing_ok=True)
+    _remove_folder(root)
 
 
 def _remove_drafts(folder: Path) -> None:
     """Remove temporary files that a killed farm was about to rename."""
     for path in folder.glob(".*"):
         path.unlink()
-
-
-def _list_folders(root: Path) -> set[str]:
-    return {path.name for path in root.iterdir() if path.is_dir()}
 
 
 def _assign_folders(content: Manifest, channel: str, store: Store) -> Manifest:

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
-from builder.index import QUARANTINE_CHANNEL, SERVED_CHANNEL
+from builder.index import CHANNELS
 from builder.index.constraints import FOLDER as CONSTRAINTS
 from builder.index.pages import CONTENT_POLICY
 
@@ -41,7 +41,6 @@ _LATEST = {
 _CONTENT_TYPES = (HTML, HTML_V1, JSON_V1)
 """Content types of a page. The first is for clients that accept all of them alike, such as a browser."""
 
-_CHANNELS = (SERVED_CHANNEL, QUARANTINE_CHANNEL)
 _FOLDERS = ("report", "logs", CONSTRAINTS)
 
 _MEDIA_TYPES = {
@@ -102,7 +101,7 @@ def make_application(wheelhouse: Path, report_policy: str = CONTENT_POLICY) -> S
         return RedirectResponse("report/index.html")
 
     routes = [Route("/", start)]
-    for channel in _CHANNELS:
+    for channel in CHANNELS:
         routes.append(Route(f"/{channel}/", page, methods=["GET"]))
         routes.append(Route(f"/{channel}/{{project:str}}/", page, methods=["GET"]))
     routes.append(Route("/{path:path}", file, methods=["GET"]))
@@ -215,7 +214,7 @@ def _is_public(path: str) -> bool:
     if is_hidden:
         return False
 
-    folders = (*_CHANNELS, *_FOLDERS)
+    folders = (*CHANNELS, *_FOLDERS)
     is_inside = any(path.startswith(f"{folder}/") for folder in folders)
     return is_inside or path == "verdicts.json"
 

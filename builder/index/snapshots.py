@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import UnknownSnapshotError
 from builder.index import constraints
-from builder.index.manifest import QUARANTINE_CHANNEL, SERVED_CHANNEL, parse_listing
+from builder.index.manifest import (
+    CANARY_CHANNEL,
+    CHANNELS,
+    QUARANTINE_CHANNEL,
+    SERVED_CHANNEL,
+    RecordedManifest,
+    project_digests,
+)
 from builder.index.publish import publish
+from builder.index.rollout import record_difference
+from builder.store.publications import ChannelChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from builder.index.manifest import Entry, Manifest
     from builder.index.publish import Publication
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """Both channels of the index as they once were.
+    """All channels of the index as they once were.
 
     Attributes:
         id: id of the snapshot, for `rollback`.
@@ -53,23 +63,32 @@ def list_snapshots(store: Store) -> tuple[Snapshot, ...]:
 
 
 def current_manifests(store: Store) -> dict[str, Manifest]:
-    """Return the manifest of each channel as it is now, by channel; empty ones before the first publication."""
-    newest_first = list_snapshots(store)
-    if not newest_first:
+    """Return the manifest of each channel as it is now, by channel; empty ones before the first publication.
+
+    The canary channel is in it where the index has one.
+    """
+    snapshot_id = store.publications.current_snapshot()
+    if snapshot_id is None:
         return {SERVED_CHANNEL: {}, QUARANTINE_CHANNEL: {}}
 
-    return _load_channels(store, newest_first[0])
+    return _load_channels(store, [snapshot_id])[0]
 
 
-def rollback(store: Store, prefix: str = "") -> Publication:
+def rollback(
+    store: Store, prefix: str = "", *, by: str = "", reason: str = "", thorough: bool = False
+) -> Publication:
     """Publish a snapshot again, and write the constraints files that belong to it.
 
-    A snapshot has a manifest (the files of each project) for both channels of the index: the served one, with what
-    policy admits, and quarantine, with the rest. All files are looked for first: if one is lost, nothing is changed.
+    A snapshot has a manifest (the files of each project) for each channel of the index: the served one, quarantine, and
+    the canary channel where there was one. What differs from what the index holds is looked at, content included; if a
+    file of it is lost, nothing is changed. The rest lies in the index as it did.
 
     Args:
         store: the store of the wheelhouse; the caller holds its lock.
         prefix: the snapshot's id or the beginning of it; empty for the snapshot before the current one.
+        by: who does it, for the ledger.
+        reason: why, for the ledger.
+        thorough: whether to look at every page and file, for an index that was damaged.
 
     Raises:
         UnknownSnapshotError: no snapshot or several have this prefix; or there is one, but the store has lost a file
@@ -78,68 +97,98 @@ def rollback(store: Store, prefix: str = "") -> Publication:
     Returns:
         What the publication changed.
     """
-    snapshots = list_snapshots(store)
-    snapshot = _select_snapshot(snapshots, prefix)
-    channels = _load_channels(store, snapshot)
-    served = channels[SERVED_CHANNEL]
-    quarantine = channels[QUARANTINE_CHANNEL]
+    ids = store.publications.snapshot_ids()
+    snapshot_id = _select_snapshot(ids, prefix)
+    current, wanted = _load_channels(store, [ids[0], snapshot_id])
 
-    lost_filename = _find_lost_file(store, (*served.values(), *quarantine.values()))
+    lost_filename = _find_lost_file(store, {} if thorough else current, wanted)
     if lost_filename:
-        raise UnknownSnapshotError.for_lost_file(snapshot.id, lost_filename, _list_ids(snapshots))
+        raise UnknownSnapshotError.for_lost_file(snapshot_id, lost_filename, ids)
 
-    # Thorough: every page and file is looked at, not only those of projects whose manifest differs.
-    published = publish(served, store, quarantine, thorough=True)
-    constraints.rewrite(published.served, quarantine, store.wheelhouse)
+    served = wanted[SERVED_CHANNEL]
+    change = ChannelChange(
+        kind="rollback",
+        at=time.time(),
+        by=by,
+        reason=reason,
+        releases=record_difference(current[SERVED_CHANNEL], served),
+    )
+    published = publish(
+        served,
+        store,
+        wanted[QUARANTINE_CHANNEL],
+        canary=wanted.get(CANARY_CHANNEL),
+        change=change,
+        thorough=thorough,
+    )
+    constraints.rewrite(published, store.wheelhouse)
     return published
 
 
-def _select_snapshot(snapshots: Sequence[Snapshot], prefix: str) -> Snapshot:
+def _select_snapshot(ids: Sequence[str], prefix: str) -> str:
     """Return the only snapshot whose id begins with a prefix; without a prefix, the one before the current one.
 
     Args:
-        snapshots: all snapshots, the newest first.
+        ids: of all snapshots, the newest first.
         prefix: the beginning of an id, or nothing.
 
     Raises:
         UnknownSnapshotError: no snapshot or several match.
     """
     if not prefix:
-        if len(snapshots) < 2:  # noqa: PLR2004 - the current one and the one before it
-            raise UnknownSnapshotError.for_no_previous(_list_ids(snapshots))
-        return snapshots[1]
+        if len(ids) < 2:  # noqa: PLR2004 - the current one and the one before it
+            raise UnknownSnapshotError.for_no_previous(ids)
+        return ids[1]
 
-    matching = [snapshot for snapshot in snapshots if snapshot.id.startswith(prefix)]
+    matching = [snapshot_id for snapshot_id in ids if snapshot_id.startswith(prefix)]
     if len(matching) != 1:
-        raise UnknownSnapshotError.for_prefix(prefix, _list_ids(snapshots))
+        raise UnknownSnapshotError.for_prefix(prefix, ids)
 
     return matching[0]
 
 
-def _list_ids(snapshots: Iterable[Snapshot]) -> tuple[str, ...]:
-    return tuple(snapshot.id for snapshot in snapshots)
+def _find_lost_file(
+    store: Store, current: Mapping[str, Manifest], wanted: Mapping[str, Manifest]
+) -> str:
+    """Return the name of the first file whose content or METADATA the store no longer has; empty if it has all.
 
+    Projects that the index holds as they are wanted are not looked at: their files are in the index itself.
 
-def _find_lost_file(store: Store, projects: Iterable[Sequence[Entry]]) -> str:
-    """Return the name of the first file whose content or METADATA the store no longer has; empty if it has all."""
-    for entries in projects:
-        for entry in entries:
-            files = {"": entry.sha256}
-            if entry.metadata:
-                files["metadata"] = entry.metadata
-            if not store.has_files(files):
-                return entry.filename
+    Args:
+        store: has the content of every file.
+        current: what the index holds, by channel.
+        wanted: what it is to hold, by channel.
+    """
+    for channel, content in wanted.items():
+        held_digests = project_digests(current.get(channel, {}))
+        for project, digest in project_digests(content).items():
+            if held_digests.get(project) == digest:
+                continue
+            for entry in content[project]:
+                files = {"": entry.sha256}
+                if entry.metadata:
+                    files["metadata"] = entry.metadata
+                if not store.has_files(files):
+                    return entry.filename
 
     return ""
 
 
-def _load_channels(store: Store, snapshot: Snapshot) -> dict[str, Manifest]:
-    """Return a snapshot's manifest of each channel, by the channel's name, such as `simple`."""
-    trees = store.publications.snapshot(snapshot.id)
-    return {channel: _load_manifest(store, tree) for channel, tree in trees.items()}
+def _load_channels(store: Store, snapshot_ids: Sequence[str]) -> list[dict[str, Manifest]]:
+    """Return the manifests of snapshots, by the channel's name, such as `simple`.
 
+    What several of them have in common is read once.
+    """
+    parsed: dict[str, tuple[Entry, ...]] = {}
+    loaded: list[dict[str, Manifest]] = []
+    for snapshot_id in snapshot_ids:
+        trees = store.publications.snapshot(snapshot_id)
+        channels: dict[str, Manifest] = {}
+        for channel in CHANNELS:
+            if channel in trees:
+                channels[channel] = RecordedManifest(
+                    trees[channel], store.publications.listing, parsed
+                )
+        loaded.append(channels)
 
-def _load_manifest(store: Store, listing_hashes: dict[str, str]) -> Manifest:
-    """Return a channel's manifest from a snapshot's hash of each project's listing, by project."""
-    texts = store.publications.listings(listing_hashes.values())
-    return {project: parse_listing(texts[digest]) for project, digest in listing_hashes.items()}
+    return loaded

@@ -1,4 +1,4 @@
-"""The wheels of `simple/` -> an index that takes uploads, by twine. What a target has is remembered by sha256.
+"""The wheels of a channel -> an index that takes uploads, by twine. What a target has is remembered by sha256.
 
 Credentials are twine's affair: its environment variables, `.pypirc`, the keyring. They are never read here.
 """
@@ -23,7 +23,7 @@ from twine.package import PackageFile
 from twine.repository import Repository
 from twine.settings import Settings
 
-from builder.errors import Interrupted, TargetError
+from builder.errors import Interrupted, PromotionError, TargetError
 from builder.host import settings as host
 from builder.index.manifest import SERVED_CHANNEL
 from builder.index.snapshots import current_manifests
@@ -178,8 +178,9 @@ def upload(
     target: Target,
     say: Callable[[str], None],
     stop: threading.Event,
+    channel: str = SERVED_CHANNEL,
 ) -> tuple[UploadResult, ...]:
-    """Upload the files of `simple/` that the target does not have.
+    """Upload the files of a channel that the target does not have.
 
     A file that was uploaded before is skipped. An upload that succeeded is recorded at once, so a later call goes on
     from where this one stopped.
@@ -189,16 +190,22 @@ def upload(
         target: the index to upload to.
         say: shows progress.
         stop: set when the farm is asked to stop.
+        channel: `simple` or `canary`.
 
     Returns:
         The result for every file, in the order of their names.
 
     Raises:
+        PromotionError: the index has no such channel.
         TargetError: the target does not answer, or takes no uploads from us.
         Interrupted: the farm was asked to stop.
     """
+    manifests = current_manifests(store)
+    if channel not in manifests:
+        raise PromotionError.for_no_canary(store.wheelhouse)
+
     entries: list[tuple[str, Entry]] = []
-    for project, files in current_manifests(store)[SERVED_CHANNEL].items():
+    for project, files in manifests[channel].items():
         entries.extend((project, entry) for entry in files)
     uploaded = store.publications.uploads(target.url)
     uploaded_names = {filename for filename, _ in uploaded}

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from builder.index import CANARY_CHANNEL, current_manifests
 from builder.report.formats import badge, junit, markdown, sarif
 from builder.report.history import make_history
 from builder.report.site import site
 from builder.store.files import replace_text
 
 if TYPE_CHECKING:
+    from builder.report.documents.parity import ParityDocument
     from builder.report.documents.verdicts_json import Document
+    from builder.store.publications import ChannelChange
     from builder.store.store import Store
 
+_MAX_CHANNEL_CHANGES = 20
+"""On the overview: about a month of them; `wheelfarm promote --history` has all."""
 
-def write_report(document: Document, store: Store, run: str) -> None:
+
+def write_report(
+    document: Document, store: Store, run: str, parity: ParityDocument | None = None
+) -> None:
     """Record the verdicts of a run in the ledger, and write `report/`: the site, badges, JUnit XML, SARIF and Markdown.
 
     Args:
         document: the verdicts, i.e. the content of verdicts.json.
         store: the store of the wheelhouse; the caller holds its lock.
         run: id of the run that gave these verdicts.
+        parity: what differs between bases; None where there was nothing to compare.
     """
     rows: list[tuple[str, str, str, str, str]] = []
     for package, abi, part in document.iter_verdicts():
@@ -34,6 +43,8 @@ def write_report(document: Document, store: Store, run: str) -> None:
         run=run,
         runs=_run_entries(store),
         logs=_logs_by_package(store),
+        channel_changes=_newest_channel_changes(store),
+        parity=parity,
     )
 
     folder = store.wheelhouse / "report"
@@ -42,6 +53,14 @@ def write_report(document: Document, store: Store, run: str) -> None:
     replace_text(folder / "findings.sarif", sarif.render(document))
     replace_text(folder / "summary.md", markdown.render(document, history.changes_in(run)))
     site.write_site(data, folder)
+
+
+def _newest_channel_changes(store: Store) -> list[ChannelChange] | None:
+    """Return the newest promotions and rollbacks for the overview; None where the index has no canary channel."""
+    if CANARY_CHANNEL not in current_manifests(store):
+        return None
+
+    return store.publications.channel_changes()[:_MAX_CHANNEL_CHANGES]
 
 
 def _run_entries(store: Store) -> dict[str, site.RunEntry]:

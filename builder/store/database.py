@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """What `PRAGMA user_version` says of a ledger that has today's tables; ledgers of the first farms say 0."""
 
 LedgerFault = sqlite3.Error
@@ -46,12 +46,16 @@ CREATE TABLE IF NOT EXISTS listings (digest TEXT PRIMARY KEY, content TEXT NOT N
 CREATE TABLE IF NOT EXISTS snapshots (id TEXT PRIMARY KEY, published_at REAL NOT NULL, channels TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS distributions (
     sha256 TEXT PRIMARY KEY, metadata TEXT NOT NULL, requires_python TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    added_at REAL NOT NULL
+    added_at REAL NOT NULL, requires TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS places (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS uploads (
     target TEXT NOT NULL, filename TEXT NOT NULL, sha256 TEXT NOT NULL, at REAL NOT NULL,
     PRIMARY KEY (target, filename, sha256)
+);
+CREATE TABLE IF NOT EXISTS channel_changes (
+    kind TEXT NOT NULL, at REAL NOT NULL, by TEXT NOT NULL, reason TEXT NOT NULL, snapshot TEXT NOT NULL,
+    releases TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS verdicts (
     run TEXT NOT NULL, package TEXT NOT NULL, version TEXT NOT NULL, abi TEXT NOT NULL, verdict TEXT NOT NULL,
@@ -59,11 +63,12 @@ CREATE TABLE IF NOT EXISTS verdicts (
 );
 """
 
-_ADDED_COLUMNS = {
-    "asked": "TEXT NOT NULL DEFAULT ''",
-    "facts_version": "INTEGER NOT NULL DEFAULT 1",
-}
-"""Columns of `evidence` that came before ledgers had a version, in the order they came."""
+_ADDED_COLUMNS = (
+    ("evidence", "asked", "TEXT NOT NULL DEFAULT ''"),
+    ("evidence", "facts_version", "INTEGER NOT NULL DEFAULT 1"),
+    ("distributions", "requires", "TEXT NOT NULL DEFAULT ''"),
+)
+"""(table, column, definition) of what came after its table, in the order it came."""
 
 
 class Database:
@@ -158,9 +163,8 @@ class Database:
 
 
 def _add_missing_columns(connection: sqlite3.Connection) -> None:
-    """Add those columns to `evidence` that ledgers made before there were versions may lack."""
-    rows = connection.execute("PRAGMA table_info(evidence)").fetchall()
-    columns = {row[1] for row in rows}
-    for column, definition in _ADDED_COLUMNS.items():
-        if column not in columns:
-            connection.execute(f"ALTER TABLE evidence ADD COLUMN {column} {definition}")
+    """Add those columns that the ledger of an older farm may lack."""
+    for table, column, definition in _ADDED_COLUMNS:
+        rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        if column not in {row[1] for row in rows}:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")

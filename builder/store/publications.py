@@ -1,4 +1,7 @@
-"""The ledger of runs and of what they published: verdicts, snapshots of the index, its files, uploads."""
+"""The ledger of runs and of what they published: verdicts, snapshots of the index, its files, uploads.
+
+Promotions and rollbacks are in it as well: who moved what between the channels of the index, when, and why.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import hashlib
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from builder.store.database import Database
 
@@ -22,6 +26,30 @@ MAX_RUNS = 60
 _SNAPSHOT_ID_LENGTH = 12  # hexadecimal digits: short enough to type, and no two of 30 alike
 
 
+ChangeKind = Literal["promotion", "rollback"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelChange:
+    """A promotion or a rollback, as the ledger keeps it, without an end.
+
+    Attributes:
+        kind: which of both.
+        at: when, in seconds since the epoch.
+        by: who, by name.
+        reason: why, in that person's words; may be empty.
+        snapshot: id of the snapshot that it led to; empty until it is recorded.
+        releases: what moved, as JSON data (`builder/index/promotion.py` and `rollout.py` say how it is made).
+    """
+
+    kind: ChangeKind
+    at: float
+    by: str
+    reason: str = ""
+    snapshot: str = ""
+    releases: Sequence[Mapping[str, Any]] = ()
+
+
 class Publications:
     """Runs, their verdicts, and what was published and uploaded."""
 
@@ -31,7 +59,10 @@ class Publications:
     # --- snapshots of the index ---------------------------------------------------------------------------------------
 
     def add_snapshot(
-        self, channels: Mapping[str, Mapping[str, str]], listing: Callable[[str, str], str]
+        self,
+        channels: Mapping[str, Mapping[str, str]],
+        listing: Callable[[str, str], str],
+        change: ChannelChange | None = None,
     ) -> str:
         """Record what is published now as a snapshot, and return its id; publishing the same again gives the same id.
 
@@ -41,6 +72,7 @@ class Publications:
         Args:
             channels: digest of each project's listing, by project, by channel.
             listing: returns the listing of a channel's project; called only where its digest is new.
+            change: the promotion or rollback that led to it, which is recorded with it or not at all; None for a run.
         """
         text = json.dumps(channels, sort_keys=True, separators=(",", ":"))
         identity = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()[:_SNAPSHOT_ID_LENGTH]
@@ -65,8 +97,38 @@ class Publications:
                 "(SELECT id FROM snapshots ORDER BY rowid DESC LIMIT ?)",
                 (MAX_SNAPSHOTS,),
             )
+            if change is not None:
+                releases = json.dumps([dict(release) for release in change.releases])
+                connection.execute(
+                    "INSERT INTO channel_changes VALUES (?,?,?,?,?,?)",
+                    (change.kind, change.at, change.by, change.reason, identity, releases),
+                )
 
         return identity
+
+    def channel_changes(self) -> list[ChannelChange]:
+        """Return every promotion and rollback, the newest first."""
+        rows = self._database.fetch_all(
+            "SELECT kind, at, by, reason, snapshot, releases FROM channel_changes ORDER BY rowid DESC"
+        )
+        changes: list[ChannelChange] = []
+        for kind, at, by, reason, snapshot, releases in rows:
+            change = ChannelChange(
+                kind=kind,
+                at=at,
+                by=by,
+                reason=reason,
+                snapshot=snapshot,
+                releases=json.loads(releases),
+            )
+            changes.append(change)
+
+        return changes
+
+    def snapshot_ids(self) -> list[str]:
+        """Return the id of every snapshot, the newest first. It is quick: no snapshot is read for it."""
+        rows = self._database.fetch_all("SELECT id FROM snapshots ORDER BY rowid DESC")
+        return [identity for (identity,) in rows]
 
     def snapshots(self) -> list[tuple[str, float, int]]:
         """Return (id, when it was last published, number of projects) of every snapshot, the newest first.
@@ -100,21 +162,15 @@ class Publications:
         channels: dict[str, dict[str, str]] = json.loads(row[0])
         return channels
 
-    def listings(self, digests: Iterable[str]) -> dict[str, str]:
-        """Return listings by their digests.
+    def listing(self, digest: str) -> str:
+        """Return a listing by its digest.
 
         Args:
-            digests: digests that a snapshot which is kept names.
+            digest: what a snapshot which is kept names.
         """
-        listings = {}
-        for digest in digests:
-            row = self._database.fetch_one(
-                "SELECT content FROM listings WHERE digest = ?", (digest,)
-            )
-            assert row is not None, "a snapshot's listings are there as long as it is"
-            listings[digest] = row[0]
-
-        return listings
+        row = self._database.fetch_one("SELECT content FROM listings WHERE digest = ?", (digest,))
+        assert row is not None, "a snapshot's listings are there as long as it is"
+        return str(row[0])
 
     # --- files of the index -------------------------------------------------------------------------------------------
 
@@ -129,7 +185,33 @@ class Publications:
         now = time.time()
         rows = [(*wheel, now) for wheel in wheels]
         with self._database.transaction() as connection:
-            connection.executemany("INSERT OR IGNORE INTO distributions VALUES (?,?,?,?,?)", rows)
+            connection.executemany(
+                "INSERT OR IGNORE INTO distributions "
+                "(sha256, metadata, requires_python, size_bytes, added_at) VALUES (?,?,?,?,?)",
+                rows,
+            )
+
+    def requirements(self) -> dict[str, str]:
+        """Return what wheels require, as JSON text of a list of requirements (PEP 508), by sha256.
+
+        Wheels of which that was never read are left out.
+        """
+        rows = self._database.fetch_all(
+            "SELECT sha256, requires FROM distributions WHERE requires != ''"
+        )
+        return dict(rows)
+
+    def set_requirements(self, requires: Mapping[str, str]) -> None:
+        """Record what wheels require that are recorded already.
+
+        Args:
+            requires: JSON text of a list of requirements, by sha256 of the wheel.
+        """
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE distributions SET requires = ? WHERE sha256 = ?",
+                [(text, sha256) for sha256, text in requires.items()],
+            )
 
     def distributions(self) -> dict[str, tuple[str, str, int, float]]:
         """Return (sha256 of METADATA, requires-python, size in bytes, when it was added) by wheel's sha256."""

@@ -209,6 +209,14 @@ class Store:
                 rows,
             )
 
+    def newest_evidence(self, job: JobId) -> Evidence | None:
+        """Return the newest evidence of a job, whatever its key was; None where there is none."""
+        row = self.database.fetch_one(
+            f"SELECT {_COLUMNS} FROM evidence WHERE job = ? ORDER BY rowid DESC LIMIT 1",  # noqa: S608 - a constant
+            (str(job),),
+        )
+        return None if row is None else _evidence_from_row(row)
+
     def newest_evidence_of(self, name: str) -> tuple[Evidence, ...]:
         """Return the newest evidence of each job about a package, in the order it was recorded; empty without any."""
         job_pattern = str(JobId("*", name, "*"))

@@ -139,6 +139,7 @@ FindingCode: TypeAlias = Literal[
     "WF626",  # failure of the race detector's build only
     "WF627",  # native dependencies not watched by the race detector
     "WF628",  # more races than are listed
+    "WF629",  # race that harms nobody
     "WF701",  # application's call that crashes under threads
     "WF702",  # application's call that hangs under threads
     "WF703",  # application's call with wrong results under threads

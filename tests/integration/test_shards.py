@@ -52,7 +52,14 @@ def merged(images: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Worksh
     assert images
     project = Workshop(root=tmp_path_factory.mktemp("project"))
     project.write(MATRIX, "steady", "chained", "crooked")
-    known = {"vars.SHARDS || '4'": "3", "github.run_id": "1"}
+    known = {
+        "vars.SHARDS || '4'": "3",
+        "github.run_id": "1",
+        "github.server_url": "https://git.invalid",
+        "github.repository": "octo-org/wheels",
+        "secrets.ALERT_URL": "",
+        "secrets.ALERT_TOKEN": "",
+    }
     runner = Runner(project=project.root, root=tmp_path_factory.mktemp("workflow"), known=known)
     runner.job("plan", "plan")
     numbers = json.loads(runner.known["needs.plan.outputs.shards"])

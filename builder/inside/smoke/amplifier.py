@@ -11,6 +11,7 @@ from typing import Any
 
 from ..stress.calls.live_calls import CallReader, LiveCall
 from ..stress.calls.recording import Recorder
+from ..stress.calls.values import OF_NEW_OBJECTS
 from ..stress.own_tests.amplifier import Amplifier, Settings
 from ..stress.own_tests.live_trial import Trial
 from .places import Place, Places, is_guarded, is_importing
@@ -26,9 +27,6 @@ _PATIENCE = 5
 
 _MORE_OF_RARE = 4
 """Children by which it is decided, with several threads and with one each, what was shown once of three times."""
-
-_OF_NEW_OBJECTS = frozenset({"__init__", "__new__", "__setstate__", "__init_subclass__"})
-"""Methods of an object that nobody else has yet, or of a class: no application shares it at that time."""
 
 _STANDARD_ERROR = 2
 _LONGEST_CALL = 300  # characters
@@ -139,7 +137,7 @@ class CommandAmplifier(Amplifier):
 
     def _consider(self, call: LiveCall, frame: types.FrameType) -> None:
         """Keep a call, and try it if it is worth that and possible."""
-        if call.name.rpartition(".")[2] in _OF_NEW_OBJECTS:
+        if call.name.rpartition(".")[2] in OF_NEW_OBJECTS:
             return
         if len(self._surface.natives) != self._native_count:
             self._native_count = len(self._surface.natives)

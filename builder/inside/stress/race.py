@@ -25,7 +25,7 @@ Facts:
 - `unwatched`: native code that the detector does not see, with the reason; `unwatched_dependencies`: names of other
   distributions of which the same is true; `interference`: what shows that the package ended or spoke for the processes
   that called it;
-- `races` (by place), `advisory` (races that are not the package's own, or lock-free by design), `harms` (crashes and
+- `races` (by place), `advisory` (races that are not the package's own, or that harm nobody), `harms` (crashes and
   hangs under the sanitizer), each with `sides` and `cause` (causes.py); `unlisted`: how many more there were. What was
   shown again has `script`, `shown`, `ran`; a race that only own tests showed has no script.
   `arms` tells what variants of a scenario showed (arms.py).
@@ -64,6 +64,7 @@ from .race_search import (
     play_all,
 )
 from .sanitizer.causes import label_causes
+from .sanitizer.stores import Stores
 
 _PROVED_ROUNDS = 4
 """Of a program of few calls; settling takes more where these do not show the race each time."""
@@ -129,7 +130,7 @@ def hunt_races(
         raised, by text), `unwatched` (native code that the detector does not see), `unwatched_dependencies` (names of
         distributions beside it with native code that the detector does not see), `interference` (what
         `list_interference` returns), `own_tests` (what the distribution's tests came to, or
-        None), `races` (of the package), `advisory` (races of other code, or of lock-free code) and `harms` (crashes and
+        None), `races` (of the package), `advisory` (races of other code, or that harm nobody) and `harms` (crashes and
         hangs).
     """
     effort: Effort = request["effort"]
@@ -202,6 +203,7 @@ def open_sanitizer(
         race=True,
         patience_s=SANITIZER_PATIENCE_S,
         unwatched=frozenset({*all_native, *foreign} - watched),
+        stores=Stores.create(),
     )
 
     return race, all_native

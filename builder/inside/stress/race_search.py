@@ -129,7 +129,10 @@ def play_all(
             played = player.play(chosen)
         amplified = Amplified()
         covered = reached.find_reached(plan, played.returned, surface)
-        selection = select(recorded.parts, recorded.ran, times=_TIMES_WATCHED, covered=covered)
+        banned = list_spoilers(surface)
+        selection = select(
+            recorded.parts, recorded.ran, times=_TIMES_WATCHED, covered=covered, banned=banned
+        )
         if selection.steps:  # there is something to make by threads as well
             with phases.measure("amplifying own code"):
                 amplified = run_own_code(request, learnt.stage, race, names, native, selection)
@@ -151,7 +154,7 @@ def play_all(
         amplified=amplified,
         by_id=by_id,
         events=events,
-        own_code=select(recorded.parts, recorded.ran, times=TIMES_PLAIN),
+        own_code=select(recorded.parts, recorded.ran, times=TIMES_PLAIN, banned=banned),
         player=player,
     )
 
@@ -194,6 +197,17 @@ def open_learnt(
         # What own tests call is used, whether or not it has a public name.
         surface["callables"] = sorted({*surface["callables"], *recorded.calls})
         yield Learnt(stage=stage, recorded=recorded, surface=surface)
+
+
+def list_spoilers(surface: dict[str, Any]) -> set[str]:
+    """Return the native callables after which others end the process, in one thread (learn/spoilers.py)."""
+    spoilers: set[str] = set()
+    for subject in surface["subjects"]:
+        for operation in subject.get("spoils", ()):
+            if len(operation["native"]) == 1:
+                spoilers.update(operation["native"])
+
+    return spoilers
 
 
 def run_own_code(

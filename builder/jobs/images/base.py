@@ -10,7 +10,13 @@ from builder.config import catalog
 from builder.errors import InfrastructureError
 from builder.jobs.images import bootstrap
 from builder.jobs.images.ids import base_image_id
-from builder.jobs.images.image import Image, image_facts, image_tag, list_packages
+from builder.jobs.images.image import (
+    Image,
+    image_facts,
+    image_tag,
+    list_packages,
+    parse_packages,
+)
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
@@ -58,7 +64,14 @@ class BaseImage(Image):
             taken = self._pull_or_bootstrap(tag, tools)
 
         # The hash is of the packages alone, so that it does not matter whether they came from a registry or an archive.
-        return image_facts(tag, digest("base", list_packages(tag, tools)), tools, taken=taken)
+        listing = list_packages(tag, tools)
+        return image_facts(
+            tag,
+            digest("base", listing),
+            tools,
+            taken=taken,
+            packages=parse_packages(listing),
+        )
 
     def _pull_or_bootstrap(self, tag: str, tools: Tools) -> str:
         """Get the base from the container registry or, where that does not give it, from the distribution's archive.

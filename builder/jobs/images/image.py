@@ -38,6 +38,8 @@ _STEP = re.compile(r"Step (\d+/\d+) : RUN (.+)")
 # How much of a step's command is shown: it may be a whole script, and its beginning fits on one line of a terminal.
 _SHOWN_CHARS = 80
 
+_WORDS_OF_A_PACKAGE = 3  # of a line of `list_packages`: name, version, architecture
+
 
 class Image(ABC):
     """A job that makes an image, which exists if the container engine knows its tag."""
@@ -141,8 +143,11 @@ class BuiltImage(Image):
             if error is not None:
                 return self.explain_failure(error, tools)
 
-        content = digest(key, list_packages(tag, tools)) if self.counts_packages else key
-        return image_facts(tag, content, tools)
+        if not self.counts_packages:
+            return image_facts(tag, key, tools)
+
+        listing = list_packages(tag, tools)
+        return image_facts(tag, digest(key, listing), tools, packages=parse_packages(listing))
 
     def explain_failure(self, error: str, tools: Tools) -> Result:
         """Return the facts of an image that did not build, if the matrix is at fault.
@@ -195,6 +200,22 @@ def list_packages(tag: str, tools: Tools) -> str:
     return next(iter(ended.output.values())).decode()
 
 
+def parse_packages(listing: str) -> dict[str, str]:
+    """Return the version of each system package that the text of `list_packages` names, by name.
+
+    Lines of the release (`ID=debian`) are skipped, and so are packages that were removed: these have no version.
+    """
+    versions: dict[str, str] = {}
+    for line in listing.splitlines():
+        words = line.split()
+        is_package = len(words) == _WORDS_OF_A_PACKAGE and "=" not in words[0]
+        if is_package:
+            name, version, _ = words
+            versions[name] = version
+
+    return versions
+
+
 def build_image(
     tag: str,
     dockerfile: str,
@@ -241,7 +262,14 @@ def build_image(
     )
 
 
-def image_facts(tag: str, content: str, tools: Tools, *, taken: str = "") -> Result:
+def image_facts(
+    tag: str,
+    content: str,
+    tools: Tools,
+    *,
+    taken: str = "",
+    packages: Mapping[str, str] | None = None,
+) -> Result:
     """Return the facts of an image that the engine has.
 
     Args:
@@ -249,6 +277,14 @@ def image_facts(tag: str, content: str, tools: Tools, *, taken: str = "") -> Res
         content: the hash by which the keys of other jobs know the image.
         tools: of the job.
         taken: what a registry gave, by its digest; empty where it was made here or earlier.
+        packages: versions of its system packages, by name; None where its content does not follow from them.
     """
     size = tools.engine.images.read_size(tag)
-    return Result(facts=ImageFacts(tag=tag, content=content, bytes=size, taken=taken))
+    facts = ImageFacts(
+        tag=tag,
+        content=content,
+        bytes=size,
+        taken=taken,
+        packages=None if packages is None else dict(packages),
+    )
+    return Result(facts=facts)

@@ -31,7 +31,7 @@ class RaceImage(BuiltImage):
     abi: catalog.Abi
 
     recipe: ClassVar[str] = "race"
-    files: ClassVar[tuple[str, ...]] = ("race-tree.sh", "keep-symbols.sh", "canary.c")
+    files: ClassVar[tuple[str, ...]] = ("race-tree.sh", "keep-symbols.sh", "canary.c", "stores.c")
 
     @cached_property
     def id(self) -> JobId:

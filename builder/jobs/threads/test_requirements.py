@@ -23,9 +23,9 @@ _TEST_NAMES = frozenset({"test", "tests", "testing", "pytest", "dev"})
 
 _PROJECT_FILE = re.compile(r"^[^/]+/pyproject\.toml$")
 _REQUIREMENTS_FILE = re.compile(
-    r"^[^/]+/(?:(?:tests?|requirements)/)?(?:[\w-]*requirements[\w-]*|tests?|pytest|ci)\.(?:txt|in)$"
+    r"^[^/]+/(?:(?i:tests?|requirements)/)?(?:[\w-]*requirements[\w-]*|tests?|pytest|ci)\.(?:txt|in)$"
 )
-_TEST_FILE = re.compile(r"^[^/]+/(?:(?:tests?|testing)/.*\.py|test[^/]*\.py)$")
+_TEST_FILE = re.compile(r"^[^/]+/(?:(?i:tests?|testing)/.*\.py|test[^/]*\.py)$")
 
 # Tools that run tests, measure or check, but that no test imports. The farm brings its own pytest.
 _DRIVERS = frozenset({

@@ -34,6 +34,9 @@ _CONSEQUENCES = {
 _MAX_BLAMED = (
     2  # callables of a harm without a stack that stand for its cause: of more, most are innocent
 )
+_APART = frozenset({"reentrant", "spoiled"})
+"""Kinds of scenarios that hide nothing of what others do, if they end a process of one thread: only their values change
+the object at work on it, or only their calls leave it so that others fail."""
 _MAX_SENTENCE_CHARS = 300  # a wrong result may be a long text
 
 
@@ -113,11 +116,9 @@ def _shown_finding(harm: Harm, log: str, *, race: bool, unshared: Collection[str
     """
     variants = harm.arms or Variants()
     happens_alone = was_shown(variants.alone)
-    # What only a value shows that changes the object at work on it hides nothing of what other values do.
-    is_reentrant = harm.calls.kind == "reentrant"
-    hides_threads = (
-        happens_alone and harm.what in {"crash", "hang"} and not race and not is_reentrant
-    )
+    ends_process = harm.what in {"crash", "hang"}
+    is_apart = harm.calls.kind in _APART
+    hides_threads = happens_alone and ends_process and not race and not is_apart
     code: FindingCode = _HARM_CODES[harm.what]
     if happens_alone:
         code = "WF625" if hides_threads else "WF608"

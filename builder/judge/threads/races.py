@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from builder.judge.location import Location
     from builder.verdicts.codes import FindingCode
 
+_EFFECTS = {
+    "tested": "one of them only asks whether something is there, and forgets what it read",
+    "unchanged": "what is stored was there already, each time that it was stored",
+}
+"""Why a race harms nobody, by its effect."""
+
 
 def judge_races(facts: RaceFacts, log: str) -> Iterator[Finding]:
     """Yield findings for the races of a package. Races are told by cause (causes.py), so that all of them count."""
@@ -36,8 +42,15 @@ def judge_races(facts: RaceFacts, log: str) -> Iterator[Finding]:
 
 
 def judge_advisories(facts: RaceFacts, log: str) -> Iterator[Finding]:
-    """Yield findings for reports that show no mistake of the package."""
+    """Yield findings for reports that show no mistake of the package.
+
+    Of a cause that does harm, no access is said to harm nobody: the flag that says whether a table is ready is tested
+    in passing, and the table is not ready.
+    """
+    harmful_causes = {race.cause for race in facts.races}
     for advisory in facts.advisory:
+        if advisory.effect and advisory.cause in harmful_causes:
+            continue
         yield _advisory_finding(advisory, _find_alike(advisory, facts.advisory), log)
 
 
@@ -113,8 +126,14 @@ def _advisory_finding(race: Race, alike: Sequence[Race], log: str) -> Finding:
     if race.owner == "unwatched":
         detail += "; it goes through native code not compiled for the detector, which sees none of its locks"
 
+    if race.lock_free:
+        code = "WF607"
+    elif race.effect:
+        code = "WF629"
+        detail += f"; {_EFFECTS[race.effect]}"
+
     return Finding(
-        code="WF607" if race.lock_free else code,
+        code=code,
         detail=detail,
         where=race.cause or _join_places(race),
         locations=_locate(race),

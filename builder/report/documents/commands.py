@@ -1,7 +1,7 @@
 """What commands print with `--json`: one model per command, stable and versioned.
 
 Each has its JSON Schema beside the documentation: docs/COMMAND.schema.json. verdicts.json, which `wheelfarm run --json`
-prints, and the document of `wheelfarm check` have modules of their own.
+prints, and the documents of `wheelfarm check` and `wheelfarm parity` have modules of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from builder.dependencies.survey import Status
 from builder.report.documents.applications import ApplicationPart
 from builder.report.documents.check import CheckDocument
 from builder.report.documents.packages import PackagePart
+from builder.report.documents.parity import ParityDocument
 from builder.report.documents.part import CleanLine, CleanText, Part
+from builder.report.documents.promotion import PromoteDocument
 from builder.report.documents.verdicts_json import Document
 from builder.sources.kind import Kind
 from builder.verdicts import ApplicationVerdict, Severity, Verdict
@@ -401,6 +403,31 @@ class NightDocument(Part):
     findings: list[NewFindingPart]
 
 
+class DeliveryPart(Part):
+    """What came of telling one target."""
+
+    name: str
+    """Of its table."""
+
+    kind: str
+
+    outcome: Literal["sent", "nothing", "failed", "shown"]
+    """`nothing` where there was nothing to tell it, `shown` with `--dry-run`."""
+
+    detail: CleanText
+    """What was done, or what was observed and what to do."""
+
+    content: CleanText
+    """What would be sent, where it is shown; else empty."""
+
+
+class NotifyDocument(Part):
+    """What `wheelfarm notify --json` prints."""
+
+    schema_version: Literal[1]
+    targets: list[DeliveryPart]
+
+
 class AppDocument(Part):
     """What `wheelfarm app --json` prints."""
 
@@ -416,11 +443,14 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "run": Document,
     "nightly": NightDocument,
     "merge": NightDocument,
+    "notify": NotifyDocument,
     "check": CheckDocument,
     "show": ShowDocument,
     "app": AppDocument,
+    "parity": ParityDocument,
     "replay": ReplayDocument,
     "publish": PublishDocument,
+    "promote": PromoteDocument,
     "rollback": RollbackDocument,
     "doctor": DoctorDocument,
     "engine": EngineDocument,

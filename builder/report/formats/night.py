@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from builder.errors import ExitCode
 from builder.report.formats.markdown import escape, render_counts, verdict_cell
 from builder.report.history import VerdictChange, VerdictRecord, Verdicts, compare_runs
-from builder.verdicts import ApplicationVerdict, Severity, Verdict
+from builder.report.regressions import find_regressions
+from builder.verdicts import ApplicationVerdict, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from builder.report.documents.alert import RegressionPart
     from builder.report.documents.applications import ApplicationPart
     from builder.report.documents.findings import FindingPart
     from builder.report.documents.verdicts_json import Document
@@ -40,6 +42,11 @@ class RunDiff:
     findings: tuple[tuple[str, str, FindingPart], ...]
     applications: tuple[tuple[ApplicationVerdict | None, ApplicationPart], ...] = ()
 
+    @property
+    def regressions(self) -> tuple[RegressionPart, ...]:
+        """What got worse, and what became undetermined, the packages first."""
+        return find_regressions(self.changes, self.applications)
+
 
 def compare_documents(before: Document | None, after: Document) -> RunDiff:
     """Return the differences between two runs. Without a run before, every verdict is new and no finding is listed.
@@ -60,29 +67,11 @@ def compare_documents(before: Document | None, after: Document) -> RunDiff:
 
 
 def exit_code(diff: RunDiff) -> ExitCode:
-    """Return 1 if a verdict got worse, otherwise 3 if a changed or new verdict is undetermined, otherwise 0.
-
-    A new package or application has no verdict that could have got worse, so a fault of it does not count.
-    """
-    worse: set[Verdict] = set()
-    is_undetermined = False
-    for change in diff.changes:
-        if change.after is None:
-            continue
-        if change.direction == "worse":
-            worse.add(change.after.verdict)
-        if change.after.verdict is Verdict.UNDETERMINED:
-            is_undetermined = True
-
-    has_worse_application = False
-    for before, part in diff.applications:
-        is_undetermined |= part.verdict is ApplicationVerdict.UNDETERMINED
-        is_worse = before is not None and part.verdict.rank > before.rank
-        has_worse_application |= is_worse and part.verdict is not ApplicationVerdict.UNDETERMINED
-
-    if has_worse_application or worse - {Verdict.UNDETERMINED}:
+    """Return 1 if a verdict got worse, otherwise 3 if a changed or new verdict is undetermined, otherwise 0."""
+    undetermined = [regression.is_undetermined for regression in diff.regressions]
+    if not all(undetermined):
         return ExitCode.FAULTS
-    if is_undetermined:
+    if undetermined:
         return ExitCode.UNDETERMINED
     return ExitCode.ADMISSIBLE
 

@@ -15,6 +15,7 @@ import jinja2
 
 from builder import ROOT
 from builder.judge.bases import BaseOutcome
+from builder.report.documents.parity import TOPIC_WORDS, WEIGHT_WORDS
 from builder.report.history import count_verdicts
 from builder.report.site import safety, speeds
 from builder.report.site.obstacles import find_obstacles
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from builder.report.documents.packages import PackagePart
+    from builder.report.documents.parity import ParityDocument
     from builder.report.documents.verdicts_json import Document
     from builder.report.history import History
+    from builder.store.publications import ChannelChange
 
 _TEMPLATES = ROOT / "report" / "site" / "templates"
 ASSETS = ("report.css",)
@@ -77,6 +80,8 @@ class SiteData:
         run: id of the run that gave the document's verdicts.
         runs: the ledger's entry of every run, by id.
         logs: (id of a job, path of its log relative to the wheelhouse) of each job of a package, by package.
+        channel_changes: promotions and rollbacks, the newest first; None where the index has no canary channel.
+        parity: what differs between bases; None where there was nothing to compare.
     """
 
     document: Document
@@ -84,6 +89,8 @@ class SiteData:
     run: str
     runs: Mapping[str, RunEntry]
     logs: Mapping[str, Sequence[tuple[str, str]]]
+    channel_changes: Sequence[ChannelChange] | None = None
+    parity: ParityDocument | None = None
 
 
 def write_site(data: SiteData, folder: Path) -> None:
@@ -104,13 +111,13 @@ def write_site(data: SiteData, folder: Path) -> None:
             if page not in current_files:
                 page.unlink()
 
-    applications_page = folder / "applications.html"
-    if applications_page not in current_files:
-        applications_page.unlink(missing_ok=True)
+    for name in ("applications.html", "parity.html"):
+        if folder / name not in current_files:
+            (folder / name).unlink(missing_ok=True)
 
 
 def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
-    """Iterate over every page as (path in the site, HTML): packages, runs, applications, and the overview of all."""
+    """Iterate over every page as (path in the site, HTML): packages, runs, applications, bases, and the overview."""
     environment = _environment()
     package_page = environment.get_template("package.html")
     for package in data.document.packages:
@@ -128,8 +135,14 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
                 root="",
                 document=data.document,
                 obstacles=find_obstacles(data.document.applications),
+                has_parity=data.parity is not None,
             ),
         )
+
+    if data.parity is not None:
+        parity_page = environment.get_template("parity.html")
+        context = {"document": data.document, "parity": data.parity}
+        yield "parity.html", parity_page.render(root="", **context)
 
     overview = environment.get_template("overview.html")
     yield "index.html", overview.render(root="", **_overview_context(data))
@@ -159,6 +172,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["trouble"] = _failing_bases
     environment.globals["speeds"] = speeds
     environment.globals["safety"] = safety
+    environment.globals["topics"] = TOPIC_WORDS
+    environment.globals["weights"] = WEIGHT_WORDS
     environment.globals["policy"] = CONTENT_POLICY
     environment.globals["script"] = _SCRIPT
     environment.filters["rank"] = lambda verdict: verdict.rank
@@ -196,6 +211,8 @@ def _overview_context(data: SiteData) -> dict[str, Any]:
         "first": data.history.previous_run(data.run) is None,
         "run": data.run,
         "runs": runs,
+        "channel_changes": data.channel_changes,
+        "has_parity": data.parity is not None,
     }
 
 

@@ -29,6 +29,7 @@ from builder.verdicts import ApplicationVerdict
 from tests.job_ids import job_id
 from tests.unit.cli.conftest import Ended
 from tests.unit.documents import abi, document, finding
+from tests.unit.farm.parity_samples import fill, write_project
 from tests.unit.local_index import LocalIndex, archive, sdist, serving, wheel
 from tests.unit.wheels import add_wheel
 
@@ -164,6 +165,22 @@ def test_app(wheelfarm: Callable[..., Ended], tmp_path: Path):
     unknown = wheelfarm("app", "none", "--wheelhouse", str(tmp_path))
     assert unknown.returncode == ExitCode.USAGE
     assert "it had shop" in unknown.stderr
+
+
+def test_parity(wheelfarm: Callable[..., Ended], tmp_path: Path):
+    write_project(tmp_path)
+    with Store(tmp_path / "w") as store:
+        fill(store)
+    options = ("--matrix", str(tmp_path / "matrix.toml"), "--wheelhouse", str(tmp_path / "w"))
+
+    ended = wheelfarm("parity", "shop", *options, "--json")
+    (part,) = check("parity", ended)["comparisons"]
+    assert ended.returncode == ExitCode.ADMISSIBLE
+    assert "libfoo1t64" in part["dockerfile"]["ubuntu-24.04"]
+    assert "install libfoo1, libreadline8" in wheelfarm("parity", *options).stdout
+    unknown = wheelfarm("parity", "none", *options)
+    assert unknown.returncode == ExitCode.USAGE
+    assert "it has shop, small" in unknown.stderr
 
 
 def test_rollback(wheelfarm: Callable[..., Ended], tmp_path: Path):

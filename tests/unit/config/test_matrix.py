@@ -64,3 +64,32 @@ def test_what_wheels_are_made_of_is_said_once_for_all_and_by_a_package():
     }
     assert parse("[packages.x]").source_of("x") == "sdist"
     assert loaded.packages["built"].build_tag == "1"
+
+
+# --- the rollout ------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollout_has_defaults_and_says_what_is_wrong(tmp_path: Path):
+    path = tmp_path / "matrix.toml"
+    assert matrix.parse({"packages": {"foo": {}}}, path).rollout is None
+    bare = matrix.parse({"rollout": {}, "packages": {"foo": {}}}, path).rollout
+    assert bare is not None
+    assert (bare.gates, bare.verdicts, bare.automatic) == (("verdict", "age"), (), False)
+
+    data = {"rollout": {"age": "soon", "gates": ["speed"], "auto": True}, "packages": {"foo": {}}}
+    with pytest.raises(MatrixError) as caught:
+        matrix.parse(data, path)
+    mistakes = dict(caught.value.mistakes)
+    assert "'7 days'" in mistakes["rollout.age"]
+    assert "'verdict'" in mistakes["rollout.gates[0]"]
+    assert "'automatic'" in mistakes["rollout.auto"]
+
+
+def test_the_settings_are_read_without_the_packages(tmp_path: Path):
+    path = tmp_path / "matrix.toml"
+    path.write_text('[rollout]\nage = "1 day"\n[packages.foo]\nno_such_key = 1\n')
+    settings = matrix.load_settings(path)
+    assert settings.rollout is not None
+    assert not settings.packages
+    with pytest.raises(MatrixError, match="no_such_key"):
+        matrix.load(path)

@@ -303,6 +303,7 @@ def test_versions_are_those_of_the_models_and_begin_at_one():
     assert {kind: schema_version(kind) for kind in MODELS if schema_version(kind) > 1} == {
         "audit": 2,
         "build": 2,
+        "image": 2,
         "load": 2,
         "race": 2,
         "exercise": 2,

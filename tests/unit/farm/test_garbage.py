@@ -120,6 +120,19 @@ def test_what_snapshots_serve_stays(store: Store):
     assert index.rollback(store).changed_projects["simple"] == ("foo",)
 
 
+def test_what_only_the_canary_channel_serves_stays(store: Store):
+    name = "foo-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"
+    sha256 = add_wheel(store, name)
+    metadata = add(store, "METADATA")
+    waiting = index.make_manifest([index.Entry(filename=name, sha256=sha256, metadata=metadata)])
+    index.publish({}, store, canary=waiting)
+    for path in (store.folder / "files").rglob("*"):
+        os.utime(path, (0, 0))
+    collect(store)
+    assert store.all_files() == {sha256, metadata}
+    assert (store.wheelhouse / "canary/foo" / name).exists()
+
+
 def test_sources_that_were_resolved_stay(store: Store):
     sdist = add(store, "sdist")
     os.utime(store.file(sdist), (0, 0))

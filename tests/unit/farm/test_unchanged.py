@@ -146,6 +146,17 @@ def test_another_publication_breaks_it(store: Store):
     assert store.publications.current_snapshot() is not None
 
 
+def test_a_promotion_changes_nothing_that_a_run_goes_by(store: Store):
+    of = sealed(store)
+    current = index.current_manifests(store)
+    index.publish(current["simple"], store, canary=current["simple"])
+    assert unchanged.find_unchanged_run(store, of) is None
+    unchanged.record_promotion(store)
+    assert unchanged.find_unchanged_run(store, of) is not None
+    (store.wheelhouse / "canary/.published").write_text("something else")
+    assert unchanged.find_unchanged_run(store, of) is None
+
+
 def test_facts_are_read_when_they_are_wanted(store: Store):
     store.put(
         Evidence(key="k", job=job_id("build:foo@x"), facts={"a": 1, "b": [2]}, log="l", seconds=3.0)

@@ -133,6 +133,14 @@ def test_after_a_rollback_a_reason_is_still_of_its_version(tmp_path: Path):
     folder = tmp_path / constraints.FOLDER
     folder.mkdir()
     (folder / "cp314t.txt").touch()
-    constraints.rewrite(manifest(FREE), index.make_manifest(refused), tmp_path)
+    published = index.Publication(
+        snapshot="",
+        changed_projects={},
+        served=manifest(FREE),
+        canary=None,
+        quarantine=index.make_manifest(refused),
+        refused={},
+    )
+    constraints.rewrite(published, tmp_path)
     text = (folder / "cp314t.txt").read_text()
     assert "foo-bar==1.0  # 2.0: it races; 3.0: it races\n" in text

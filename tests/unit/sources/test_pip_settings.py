@@ -1,9 +1,7 @@
 """Indexes as pip is configured for them: passwords, certificates, proxies, and refusals in place of "not found"."""
 
 import base64
-import datetime
 import http.server
-import ipaddress
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -11,16 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from builder.host import settings as host
 from builder.host.settings import IndexSettings
 from builder.sources.client import Index
 from builder.sources.errors import NoIndexAnswerError
 from builder.store.store import Store
+from tests.unit.certificates import make_certificate, server_context
 
 PAGE = b'<html><body><a href="thing-1.0.tar.gz#sha256=%s">thing-1.0.tar.gz</a></body></html>' % (
     b"a" * 64
@@ -173,48 +168,9 @@ def test_a_setting_lets_the_next_index_answer_where_the_first_refuses(
         assert find_versions(store, settings) == ["1.0"]
 
 
-def make_certificate(folder: Path) -> Path:
-    """Write a certificate for 127.0.0.1 that nobody vouches for, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "index.invalid")])
-    now = datetime.datetime.now(tz=datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return file
-
-
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     return make_certificate(tmp_path)
-
-
-def server_context(certificate: Path, *, clients: Path | None = None) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    if clients is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(clients)
-    return context
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")

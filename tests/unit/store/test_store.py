@@ -1,5 +1,6 @@
 import contextlib
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from builder.store.database import SCHEMA_VERSION
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.files import atomic_write
 from builder.store.hashing import digest, digest_text
+from builder.store.publications import ChannelChange
 from builder.store.store import Store
 from builder.untrusted.text import clean_text
 from tests.job_ids import job_id
@@ -107,6 +109,35 @@ def test_the_ledger_of_an_older_farm_is_taken_over(tmp_path: Path):
         assert newer is not None
         assert newer.facts_version == 3
         store.close()
+
+
+def test_a_ledger_of_before_there_were_channels_gets_what_it_lacks(tmp_path: Path):
+    folder = tmp_path / "older"
+    with Store(folder) as store:
+        store.publications.add_distributions([("a" * 64, "", "", 1)])
+    path = folder / "store" / "ledger.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("ALTER TABLE distributions DROP COLUMN requires")
+        database.execute("DROP TABLE channel_changes")
+        database.execute("PRAGMA user_version = 1")
+
+    with Store(folder) as store:
+        assert store.publications.requirements() == {}
+        store.publications.set_requirements({"a" * 64: '["foo"]'})
+        assert store.publications.requirements() == {"a" * 64: '["foo"]'}
+        assert store.publications.distributions()["a" * 64][2] == 1
+        assert store.publications.channel_changes() == []
+
+
+def test_promotions_and_rollbacks_are_kept_in_their_order(store: Store):
+    first = ChannelChange(kind="promotion", at=9.0, by="ada", reason="new", releases=[{"a": 1}])
+    second = ChannelChange(kind="rollback", at=1.0, by="eve")  # its clock was set back
+    for change in (first, second):
+        store.publications.add_snapshot({"simple": {}}, lambda *_: "", change)
+    store.publications.add_snapshot({"simple": {}}, lambda *_: "")
+    newest_first = store.publications.channel_changes()
+    assert [change.kind for change in newest_first] == ["rollback", "promotion"]
+    assert newest_first[1] == replace(first, snapshot=store.publications.snapshot_ids()[0])
 
 
 def test_the_ledger_of_a_newer_farm_is_refused_and_left_alone(tmp_path: Path):

@@ -181,7 +181,7 @@ def iter_alternatives(argument_list: str) -> Iterator[str]:
     """
     yield from _iter_larger(argument_list)
 
-    callback = values.CALLBACK.strip("()")  # `ast.unparse` leaves the parentheses out
+    callback = values.CALLBACK[1:-1]  # `ast.unparse` leaves the parentheses out
     for position, text in split_arguments(argument_list):
         if callback in text:
             yield replace_argument(argument_list, position, "values.Collecting()")

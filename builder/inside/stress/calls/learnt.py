@@ -47,9 +47,11 @@ class Subject(TypedDict):
         type: the name of its type.
         operations: what can be done with it.
         observe: expressions that tell its state: they change neither it nor one another's results.
+        spoils: operations after which others end the process, in one thread; they are not among `operations`.
     """
 
     make: str
     type: str
     operations: list[Operation]
     observe: list[str]
+    spoils: NotRequired[list[Operation]]

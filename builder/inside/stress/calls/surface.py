@@ -44,8 +44,8 @@ _UNCOUNTED_NAMES = {
     "__ne__", "__le__", "__gt__", "__ge__", "__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rfloordiv__",
     "__rmod__", "__rdivmod__", "__rpow__", "__rlshift__", "__rrshift__", "__rand__", "__ror__", "__rxor__",
     "__rmatmul__", "__release_buffer__", "__reduce_cython__", "__setstate_cython__",
-    # For pickle alone, on an object that nobody else has yet.
-    "__setstate__",
+    # On an object that nobody else has yet.
+    "__setstate__", "__set_name__",
 }  # fmt: skip
 """Attributes of modules and types that are not counted as callables.
 
@@ -60,6 +60,12 @@ def is_native_module(module: types.ModuleType) -> bool:
     """Return whether a module is an extension module (.so)."""
     spec = getattr(module, "__spec__", None)
     return spec is not None and isinstance(spec.loader, ExtensionFileLoader)
+
+
+def _is_cffi_library(value: object) -> bool:
+    """Return whether a value is the `lib` of a module that cffi compiled: its attributes are functions of C."""
+    kind = type(value)
+    return (kind.__module__, kind.__name__) == ("_cffi_backend", "Lib")
 
 
 def is_native_function(value: object) -> bool:
@@ -131,14 +137,26 @@ class Surface:
                 continue
 
             if is_native_function(value):
-                is_known = id(value) in self.functions  # by another name
-                if not is_known and self._is_own(value, module):
-                    function_name = f"{module.__name__}.{name}"
-                    self.functions[id(value)] = function_name
-                    self.callables[function_name] = None
-                    self.stateless.add(function_name)
+                if self._is_own(value, module):
+                    self._note_function(f"{module.__name__}.{name}", value)
+            elif _is_cffi_library(value):
+                self._survey_library(f"{module.__name__}.{name}", value)
             elif is_native_type(value) and self._is_own(value, module):
                 self._survey_type(module, value)
+
+    def _survey_library(self, name: str, library: object) -> None:
+        """Note the functions of a library that cffi compiled."""
+        for attribute in dir(library):
+            function = getattr(library, attribute, None)
+            if is_native_function(function) and not attribute.startswith("__"):
+                self._note_function(f"{name}.{attribute}", function)
+
+    def _note_function(self, name: str, function: object) -> None:
+        """Note a native function; nothing is done where another name leads to it."""
+        if id(function) not in self.functions:
+            self.functions[id(function)] = name
+            self.callables[name] = None
+            self.stateless.add(name)
 
     def _is_own(self, value: object, module: types.ModuleType) -> bool:
         """Return whether a value that a module has is the distribution's own, not imported from elsewhere."""

@@ -30,8 +30,8 @@ class Template(NamedTuple):
 def iter_templates(value: object, surface: Surface) -> Iterator[Template]:
     """Give a template for everything that can be done with a value: call its methods, read attributes, use operators.
 
-    Public attributes come first. Attributes that end a process by design are skipped, and so are private ones of Python
-    code and those that a class of Python itself defines.
+    Public attributes come first. Attributes that end a process by design are skipped, and so are those that make an
+    object, private ones of Python code, and those that a class of Python itself defines.
 
     Args:
         value: the value.
@@ -45,7 +45,8 @@ def iter_templates(value: object, surface: Surface) -> Iterator[Template]:
         # A private name is used only where it is that of a native callable, or of a slot that the package defines.
         is_hidden = name.startswith("_") and native_name not in surface.callables
         is_own_slot = is_slot and _is_written_by(surface.roots, value_type, name)
-        is_skipped = name in values.NEVER or (is_hidden and not is_own_slot)
+        is_unfit = name in values.NEVER or name in values.OF_NEW_OBJECTS
+        is_skipped = is_unfit or (is_hidden and not is_own_slot)
         if is_skipped or _is_inherited(value_type, name):
             continue
 

@@ -14,8 +14,11 @@ PATIENCE = 300
 Parameter = tuple[str, str]
 """Name and annotation of a parameter; the annotation is empty where there is none."""
 
-CALLBACK = "(lambda *given, **named: 1)"
-"""A callable that takes any arguments; scenarios.py puts other callables in its place."""
+CALLBACK = "(lambda *given, **named: int('1001'))"
+"""A callable that takes any arguments; scenarios.py puts other callables in its place.
+
+It gives a number that is made anew each time, as those above 256 are: who keeps it without a reference shows that.
+"""
 
 COMPACT = (
     "'ab'", "8", "b'abcdefgh'", "1.5", "[1, 2, 3]", "{'a': 1, 'b': 2}", CALLBACK, "None", "'a'", "1", "(1, 2)",
@@ -122,12 +125,20 @@ SHAREABLE = {
 }
 """A value of each type that threads may share and change: tried as an argument wherever one may be given."""
 
+PAUSING_ITEMS = "[values.Pausing(), values.Pausing(), values.Pausing()]"
+"""A list whose items let other threads change it while native code is at them."""
+
 NEVER = frozenset({
     "kill", "abort", "exit", "_exit", "fork", "terminate", "reboot", "shutdown", "suspend", "send_signal", "sleep",
     "settrace", "setprofile", "breakpoint", "set_trace", "input", "serve_forever", "run_forever", "mainloop",
     "_debugmallocstats",
 })  # fmt: skip
 """Names of callables that end or stop a process by design."""
+
+OF_NEW_OBJECTS = frozenset({
+    "__init__", "__new__", "__post_init__", "__setstate__", "__init_subclass__", "__set_name__",
+})  # fmt: skip
+"""Names of what makes an object, or a class with one in it: nobody else has that yet, and nobody calls it later."""
 
 
 class Slow:
@@ -303,6 +314,56 @@ class Anything:
         return "Anything()"
 
 
+class Pausing:
+    """An item that lets other threads run whenever it is asked for anything: they may change what it is in meanwhile.
+
+    A lock that CPython takes round a container is not held while an item pauses (its C API, "Critical sections").
+    """
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        time.sleep(0.0001)
+        return dict  # it can be called, and gives something to go on with
+
+    def __hash__(self) -> int:
+        time.sleep(0.0001)
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        time.sleep(0.0001)
+        return self is other
+
+    def __lt__(self, other: object) -> bool:
+        time.sleep(0.0001)
+        return False
+
+    def __index__(self) -> int:
+        time.sleep(0.0001)
+        return 1
+
+    def __float__(self) -> float:
+        time.sleep(0.0001)
+        return 1.0
+
+    def __iter__(self) -> Iterator[object]:
+        time.sleep(0.0001)
+        return iter(())
+
+    def __len__(self) -> int:
+        time.sleep(0.0001)
+        return 0
+
+    def __call__(self, *given: object, **named: object) -> int:
+        """Return a number."""
+        time.sleep(0.0001)
+        return int("1001")
+
+    def __repr__(self) -> str:
+        time.sleep(0.0001)
+        return "Pausing()"
+
+
 class Owner:
     """A class that has a descriptor: see `own`."""
 
@@ -373,7 +434,7 @@ class Collecting:
     def __call__(self, *given: object, **named: object) -> int:
         """Collect."""
         gc.collect()
-        return 1
+        return int("1001")  # as CALLBACK does
 
 
 def locked(call: Callable[[], object], lock: threading.Lock = threading.Lock()) -> object:  # noqa: B008 - one lock

@@ -216,6 +216,7 @@ class ArgumentFinder:
     def iter_shared(self, argument_lists: Sequence[str]) -> Iterator[SharedArgument]:
         """Give arguments that threads could share and change: those of the first argument lists, then others.
 
+        In the place of a list also one is given whose items let other threads run while they are asked for something.
         In the place of any argument a list, a dictionary, a bytearray and a set are given as well: whether the call
         takes them is for the caller to see. values.MUTATIONS has what threads could do to them.
         """
@@ -228,6 +229,8 @@ class ArgumentFinder:
                     given.add((position, type_name))
                     with_shared = replace_argument(argument_list, position, "a")
                     yield SharedArgument(with_shared, text, type_name)
+                    if type_name == "list":
+                        yield SharedArgument(with_shared, values.PAUSING_ITEMS, type_name)
 
         for argument_list in argument_lists[:1]:
             for position, _ in split_arguments(argument_list)[:_MOST_SHARED_PLACES]:

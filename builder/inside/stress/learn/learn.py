@@ -34,6 +34,7 @@ from ..process.journal import Journal
 from .argument_finder import ArgumentFinder
 from .evaluator import Evaluator
 from .operations import OperationTester
+from .spoilers import find_spoilers
 
 _ROUNDS = 2
 """How often everything is tried: what needs a value of the package's own is reached the second time."""
@@ -56,7 +57,7 @@ _MOST_ATTEMPTS = (
 _READING_SHARE = 0.3
 """Of the time to learn, at most so much beside it to read the package's tests and examples."""
 
-_MOST_SHARED = 4  # operations of one template in which threads share an argument
+_MOST_SHARED = 6  # operations of one template in which threads share an argument
 
 _ENDED = object()
 """Stands for the end of a generator."""
@@ -108,6 +109,7 @@ class Learner:
             reading_s=_READING_SHARE * request["seconds"],
         )
         self._attempts: Counter[str] = Counter()  # by native callable: templates that lead to it
+        self._spoils: dict[str, tuple[int, list[Operation]]] = {}
 
     def learn(self) -> None:
         """Try everything public: first the functions and classes, then the objects that these gave.
@@ -412,14 +414,28 @@ class Learner:
     def _describe_subject(self, subject: FoundSubject) -> Subject:
         """Return a subject as the answer has it, with the operations that show its state."""
         operations = subject.list_operations()
+        spoils = self._find_spoilers(subject.make, operations)
+        operations = [operation for operation in operations if operation not in spoils]
         observers = self._tester.find_observers(subject.make, operations)
 
-        return {
+        described: Subject = {
             "make": subject.make,
             "type": subject.type_name,
             "operations": operations,
             "observe": observers,
         }
+        if spoils:
+            described["spoils"] = spoils
+        return described
+
+    def _find_spoilers(self, make: str, operations: list[Operation]) -> list[Operation]:
+        """Return the operations after which others end the process; asked once for the same operations."""
+        count, spoils = self._spoils.get(make, (0, []))
+        if count != len(operations):
+            spoils = find_spoilers(self.evaluator, make, operations)
+            self._spoils[make] = len(operations), spoils
+
+        return spoils
 
 
 def _goes_on(turn: Iterator[None]) -> bool:

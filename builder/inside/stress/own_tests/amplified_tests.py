@@ -395,6 +395,7 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
         is_race=request["is_race"],
         mark=request["mark"],
     )
+    selection = request["selection"] or {}
     known = {id(value): name for name, value in surface.list_public()}
     reader = CallReader(surface)
     amplifier = Amplifier(
@@ -404,7 +405,8 @@ def amplify(request: dict[str, Any], witness: Witness, surface: Surface) -> None
         say,
         site=request["site"],
         tests=request["tests"],
-        awaited=(request["selection"] or {}).get("callables", ()),
+        awaited=selection.get("callables", ()),
+        banned=selection.get("banned", ()),
     )
     named = (*surface.types.values(), *surface.functions.values())
     native_names = {name.rpartition(".")[2] for name in named}

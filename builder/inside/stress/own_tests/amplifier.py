@@ -19,6 +19,7 @@ from typing import Any
 
 from ..calls.live_calls import CallReader, LiveCall, stop_watching, watch_calls
 from ..calls.recording import Recorder
+from ..calls.values import OF_NEW_OBJECTS
 from ..play.endings import name_fatal_signal, read_cpu_seconds
 from . import live_trial
 from .live_trial import Partner, Trial
@@ -96,6 +97,7 @@ class Amplifier:
         site: str,
         tests: str | None,
         awaited: Iterable[str] = (),
+        banned: Iterable[str] = (),
     ) -> None:
         """Prepare to watch.
 
@@ -108,11 +110,12 @@ class Amplifier:
                 are forgotten where they reach nothing native at first.
             tests: the folder of its tests; None where there is none.
             awaited: callables that will be called, as far as that is known.
+            banned: callables that threads do not make.
         """
         self.source = ""
         self.is_waiting = False
         self.recorder = recorder
-        self.planner = Planner(awaited)
+        self.planner = Planner(awaited, banned)
         self.parts = PartLog()
         self._reader = reader
         self._settings = settings
@@ -187,7 +190,9 @@ class Amplifier:
             return
         by_package = self._is_by_package(call, frame)
         is_native = bool(call.name)  # of Python code, only the results are of interest
-        if not is_native or not self._reader.is_offered(call, by_package=by_package):
+        is_of_new_object = call.name.rpartition(".")[2] in OF_NEW_OBJECTS
+        is_offered = self._reader.is_offered(call, by_package=by_package)
+        if not is_native or is_of_new_object or not is_offered:
             self.recorder.note(call)
             return
 

@@ -203,7 +203,7 @@ def read_records(
     amplified = Amplified()
     written = split_by_trials(printed, mark)
     files = [record["file"] for record in records.items if isinstance(record.get("file"), dict)]
-    judge = ReportJudge(native, NativeNames(files), interpreter.unwatched)
+    judge = ReportJudge(native, NativeNames(files), interpreter.unwatched, interpreter.stores)
     for record in records.items[:_MOST_RECORDS]:
         if isinstance(record.get("recorded"), dict):
             _take_recorded(record["recorded"], amplified)

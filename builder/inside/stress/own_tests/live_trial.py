@@ -211,6 +211,8 @@ def run(
             calls.append((partner.text, _take_subject(partner.call), result))
         rows.append(calls)
     if threads == 1:
+        # As many calls as all threads would make.
+        iterations = iterations * trial.threads // len(rows)
         rows = [[call for row in rows for call in row]]
 
     returned: dict[str, int] = {}

@@ -120,9 +120,7 @@ def race_tests(
         watched = runner.run_under_detector()
         seconds = round(time.monotonic() - began, 1)
 
-    races = _list_races(
-        watched.reported, modules, scratch / installing.TOOLS, interpreter.unwatched
-    )
+    races = _list_races(watched.reported, modules, scratch / installing.TOOLS, interpreter)
     passed = len(watched.run.outcomes.passed)
     lost = watched.lost
     shows_own_race = any(race["owner"] == "package" for race in races)
@@ -142,7 +140,7 @@ def race_tests(
 
 
 def _list_races(
-    reported: str, modules: set[str], tools: Path, unwatched: frozenset[str]
+    reported: str, modules: set[str], tools: Path, interpreter: Interpreter
 ) -> list[dict[str, Any]]:
     """Return the races in what the detector wrote; empty where it wrote nothing.
 
@@ -150,11 +148,17 @@ def _list_races(
         reported: its reports, and what else was printed as errors.
         modules: file names of the distribution's extension modules.
         tools: where what the tests need is installed.
-        unwatched: file names of native code that the detector does not see.
+        interpreter: the one that was compiled with the detector.
     """
     races: list[dict[str, Any]] = []
     for report in reports.parse(reported):
-        judged = causes.judge_report(report, modules, folders=(str(tools),), unwatched=unwatched)
+        judged = causes.judge_report(
+            report,
+            modules,
+            folders=(str(tools),),
+            unwatched=interpreter.unwatched,
+            stores=interpreter.stores,
+        )
         races.append({"what": "race", **judged})
 
     return races

@@ -23,18 +23,19 @@ class Planner:
         pairs: trials of each pair of callables on one object.
     """
 
-    def __init__(self, awaited: Iterable[str] = ()) -> None:
+    def __init__(self, awaited: Iterable[str] = (), banned: Iterable[str] = ()) -> None:
         """Begin to plan.
 
         Args:
             awaited: callables that will be called, as far as that is known.
+            banned: callables that are not tried.
         """
         self._awaited = set(awaited)
         self.seen: Counter[str] = Counter()
         self.forks: Counter[str] = Counter()
         self.pairs: Counter[tuple[str, str]] = Counter()
         self._trials = 0
-        self._banned: set[str] = set()
+        self._banned = set(banned)
 
     def is_due(self, name: str, others: list[str], spent: float) -> bool:
         """Count a call, and return whether it is worth a trial.

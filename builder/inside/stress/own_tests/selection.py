@@ -46,15 +46,22 @@ class Selection:
         steps: tests and documents, in the order that they are worth running.
         callables: the native callables that they call.
         ran: files of tests that were run to their end before; only others may have more to show.
+        banned: native callables after which others end the process, in one thread: threads do not make them.
     """
 
     steps: list[Step]
     callables: list[str]
     ran: list[str]
+    banned: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        return {"steps": self.steps, "callables": self.callables, "ran": self.ran}
+        return {
+            "steps": self.steps,
+            "callables": self.callables,
+            "ran": self.ran,
+            "banned": self.banned,
+        }
 
 
 def read_part(record: object) -> Part | None:
@@ -80,7 +87,12 @@ def read_part(record: object) -> Part | None:
 
 
 def select(
-    parts: Sequence[Part], ran: Iterable[str], *, times: int, covered: Container[str] = ()
+    parts: Sequence[Part],
+    ran: Iterable[str],
+    *,
+    times: int,
+    covered: Container[str] = (),
+    banned: Iterable[str] = (),
 ) -> Selection:
     """Return which parts to run, so that every native callable is called by some of them, at little cost.
 
@@ -89,6 +101,7 @@ def select(
         ran: files of tests that were run to their end.
         times: in how many parts each callable is wanted.
         covered: callables that are wanted in one part less.
+        banned: as in a Selection.
     """
     parts = parts[:_MOST_PARTS]
     frequency = _count_parts(parts)
@@ -102,7 +115,12 @@ def select(
         chosen.update(more)
         steps += _group_by_file(more)
 
-    return Selection(steps=steps, callables=sorted(_count_parts(chosen)), ran=sorted(ran))
+    return Selection(
+        steps=steps,
+        callables=sorted(_count_parts(chosen)),
+        ran=sorted(ran),
+        banned=sorted(banned),
+    )
 
 
 def _count_parts(parts: Iterable[Part]) -> Counter[str]:

@@ -18,8 +18,9 @@ from . import sdists
 NO_TESTS = 3
 """Exit code where an sdist has no tests."""
 
-_FOLDERS = ("tests", "test", "testing")
-"""Names of folders of tests beside a package; tests inside of it are installed with it, and not run."""
+_FOLDERS = frozenset({"tests", "test", "testing"})
+"""Names of folders of tests beside a package, in small letters; tests inside of it are installed with it, and not run.
+"""
 
 _SETTINGS = (
     "pyproject.toml",
@@ -108,13 +109,11 @@ def move_tests(root: Path, tests: Path) -> bool:
     The package's source stays behind: from the tests' folder it would be imported instead of what is installed.
     """
     has_tests = False
-    for name in (*_FOLDERS, *_SETTINGS):
-        if (root / name).exists():
-            (root / name).rename(tests / name)
-            has_tests = has_tests or name in _FOLDERS
-    for path in root.glob("test*.py"):
-        path.rename(tests / path.name)
-        has_tests = True
+    for path in sorted(root.iterdir()):
+        is_of_tests = path.name.lower() in _FOLDERS or path.match("test*.py")
+        if is_of_tests or path.name in _SETTINGS:
+            path.rename(tests / path.name)
+            has_tests = has_tests or is_of_tests
 
     return has_tests
 

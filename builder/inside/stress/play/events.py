@@ -39,12 +39,15 @@ def name_event(event: Event) -> tuple[Any, ...]:
     A scenario that was played several times is one.
     """
     places = event.get("places") or [event["scenario"].partition(REPEATED)[0]]
-    return (event["what"], *places)
+    # One that harms nobody must not stand for one between the same functions that may.
+    effect = event.get("effect")
+    return (event["what"], *places, effect) if effect else (event["what"], *places)
 
 
 def is_own(event: Event) -> bool:
     """Return whether a race counts against the package."""
-    return bool(event["owner"] == "package" and not event["lock_free"])
+    is_harmless = event["lock_free"] or event["effect"]
+    return bool(event["owner"] == "package" and not is_harmless)
 
 
 _GRAVITY = {"crash": 0, "wrong": 1, "hang": 2}

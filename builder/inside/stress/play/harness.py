@@ -18,8 +18,9 @@ now, pause = time.perf_counter, time.sleep
 TICK_S = 0.0002
 """Threads that are ready begin at the next multiple of this time: those that have a CPU, within a microsecond."""
 
-LOOK_EVERY = 4
-"""Calls that a thread makes between two looks at the clock, which takes as long as a short call."""
+SLOW_PART = 20
+"""A thread makes no more calls once one took longer than one of so many parts of a scenario's time: what doubles with
+each call would soon have no end."""
 
 GUARDED = ("distinct", "separate")
 """Ways of sharing in which nothing is called where the expression of a subject always gives the same object."""
@@ -84,6 +85,7 @@ def run_rounds(
     wrong: dict[str, None] = {}  # in the order they were seen, each once
     errors: dict[str, int] = {}
     until = now() + (float("inf") if longest_s is None else longest_s)
+    slow_s = float("inf") if longest_s is None else longest_s / SLOW_PART
 
     # What is always the same object is shared, whoever asks for it.
     if sharing in GUARDED and is_one_object(make):
@@ -115,6 +117,7 @@ def run_rounds(
             errors=errors,
             wrong=wrong,
             until=until,
+            slow_s=slow_s,
             returned={} if returned is None else returned,
             delays=delays,
             turn=turn,
@@ -148,6 +151,7 @@ def run_round(
     errors,
     wrong,
     until,
+    slow_s,
     returned,
     delays=None,
     turn=0,
@@ -176,9 +180,8 @@ def run_round(
         begin_together(ready, number, threads)
         if delays:
             delays.begin(turn * threads + number)
+        looked = now()
         for i in range(iterations):
-            if i % LOOK_EVERY == LOOK_EVERY - 1 and now() > until:
-                break
             call, result = row[(start + i) % len(row)]
             try:
                 # In one expression: a variable would hold a fresh object until the next one is there.
@@ -190,6 +193,9 @@ def run_round(
             except Exception as error:
                 key = f"{type(error).__name__}: {error}"[:200]
                 errors[key] = errors.get(key, 0) + 1
+            earlier, looked = looked, now()
+            if looked > until or looked - earlier > slow_s:
+                break
         if delays:
             delays.end()
         came_back[number] = places  # at the end: what threads share meanwhile would order them

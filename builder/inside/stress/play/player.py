@@ -86,7 +86,7 @@ class Player:
         self._longest_s = max(_LONGEST_LEAST_S, _LONGEST_SHARE * seconds)
         self._tour_s = max(_LONGEST_LEAST_S, _TOUR_SHARE * seconds)
         self._result = PlayResult()
-        self._judge = ReportJudge(modules, names, interpreter.unwatched)
+        self._judge = ReportJudge(modules, names, interpreter.unwatched, interpreter.stores)
         self._memory_kills = count_memory_kills()
         self._server = ForkServer(interpreter, prelude)
         self._server.await_start()

@@ -88,6 +88,7 @@ def plan(
         ({"borrowed"}, plan_reentrant(plain)),
         (set(), plan_components(plain)),
         (set(), _plan_meetings(functions, plain)),
+        (set(), _plan_spoiled(subjects)),
     ]
     # False sorts before True: first what a sign makes likely. The rest keeps its order.
     planners.sort(key=lambda planner: planner[0].isdisjoint(signs))
@@ -147,6 +148,16 @@ def _plan_tours(
         for part in _part(_take_few_of_each(subject["operations"]), _MOST_IN_TOUR):
             one: Subject = {**subject, "operations": part}
             yield {**_plan_mixed(one, process, chance), "kind": "tour"}
+
+
+def _plan_spoiled(subjects: Sequence[Subject]) -> Iterator[Scenario]:
+    """Plan that one thread makes calls after those that spoil the subject, to show that this takes no second thread."""
+    for number, subject in enumerate(subjects):
+        for spoiling in subject.get("spoils", ())[:1]:
+            others = _take_few_of_each(list_unshared(subject))[:_MOST_IN_TOUR]
+            rows = [[spoiling, *others]]
+            scenario = make_scenario("spoiled", f"spoiled-{number}", rows, make=subject["make"])
+            yield {**scenario, "threads": 1}
 
 
 def _part(operations: Sequence[Operation], most: int) -> Iterator[list[Operation]]:

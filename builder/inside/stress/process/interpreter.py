@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...supervise.accounts import name_user
 from ..sanitizer.frames import FRAME_FORMAT
+from ..sanitizer.stores import VARIABLE, Stores
 
 PACKAGE = ".".join(__name__.split(".")[:-2])
 """What the package of all these programs is imported as: `inside.stress` in containers."""
@@ -50,6 +51,7 @@ class Interpreter:
         race: whether it was compiled with ThreadSanitizer.
         patience_s: how long a scenario may go on without a sign of life.
         unwatched: file names of native code in `site` that the sanitizer does not watch.
+        stores: where it is noted which stores changed something; None where that is not done.
     """
 
     python: str
@@ -57,6 +59,7 @@ class Interpreter:
     race: bool = False
     patience_s: float = 10.0
     unwatched: frozenset[str] = frozenset()
+    stores: Stores | None = None
 
     @property
     def longest_s(self) -> float:
@@ -104,5 +107,7 @@ class Interpreter:
         }
         if self.race:
             environment["TSAN_OPTIONS"] = " ".join(_TSAN_OPTIONS)
+        if self.stores is not None:
+            environment[VARIABLE] = self.stores.path
 
         return environment

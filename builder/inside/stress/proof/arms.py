@@ -3,6 +3,7 @@
 import ast
 import builtins
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,15 @@ def make_arms(scenario: Scenario) -> dict[str, Scenario]:
     if scenario["kind"] != "meeting":
         calls = [call for row in scenario["rows"] for call in row]
         arms["locked"] = _lock_calls(scenario)
-        arms["alone"] = {**scenario, "threads": 1, "rows": [calls], "observe": []}
+        # As many calls as all threads make: what doubles with each ends in one thread, too, if there are few of them.
+        iterations = math.ceil(scenario["iterations"] * scenario["threads"] / len(scenario["rows"]))
+        arms["alone"] = {
+            **scenario,
+            "threads": 1,
+            "rows": [calls],
+            "observe": [],
+            "iterations": iterations,
+        }
 
     return arms
 

@@ -283,7 +283,7 @@ def _render_harness() -> str:
     constants = [
         "now, pause = time.perf_counter, time.sleep",
         f"TICK_S = {harness.TICK_S}  # threads that are ready begin at the next multiple of this",
-        f"LOOK_EVERY = {harness.LOOK_EVERY}  # calls between two looks at the clock",
+        f"SLOW_PART = {harness.SLOW_PART}  # of the time that a round may take: the longest call",
         f"LONGEST_CALL = {harness.LONGEST_CALL}  # characters of a call in a sentence about it",
         f"ASKED_AGAIN_S = {harness.ASKED_AGAIN_S}  # how long calls whose results were wrong are made alone",
         f"LONGEST_TEXT = {harness.LONGEST_TEXT}  # characters of a value that is compared",

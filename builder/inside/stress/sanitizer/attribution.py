@@ -29,6 +29,10 @@ _INSTALLED_FOLDERS = ("/usr/", "/lib/", "/lib64/", "/opt/", "/tmp/site/", "/tmp/
 """Where code is that was there before the package ran: the image's, and what pip installed, which no package can write
 to (supervise/folders.py). Code from elsewhere was brought by the package: from memory, from a file that is gone."""
 
+_LOCKS_NOTHING = ("_cffi_backend.",)
+"""Beginnings of the names of files with native code of others that takes no lock for the memory it is pointed to: what
+cffi reads and writes is what a package gives it."""
+
 MOST_FRAMES = 14  # what the package did so many calls above an access did not cause it
 
 IsOwn = Callable[[Frame], bool]
@@ -176,7 +180,8 @@ def _is_unwatched(report: Report, unwatched: frozenset[str]) -> bool:
         nearest = next(callers, None)
         if nearest is None or nearest is access["frames"][0]:
             continue
-        if nearest["module"] in unwatched:
+        is_unknown = nearest["module"] in unwatched
+        if is_unknown and not nearest["module"].startswith(_LOCKS_NOTHING):
             return True
 
     return False

@@ -7,7 +7,7 @@ It is the package's where the caller has to hold one, or where nobody but the pa
 from .attribution import MOST_FRAMES, IsOwn
 from .frames import Frame, locate
 from .native_names import shorten_cpp
-from .reports import Report, Stack
+from .reports import Report, Stack, list_racing_accesses
 
 CONTAINERS = {
     "listobject.c": "list", "dictobject.c": "dict", "setobject.c": "set", "bytearrayobject.c": "bytearray",
@@ -67,6 +67,9 @@ KNOWN_RACES = (
 )  # fmt: skip
 """Functions of CPython that are known to race, with the issue and the release without that (python/cpython#142957)."""
 
+THROUGH_VIEW = "nobody locks memory that a memoryview has lent out: threads that use it have to agree (PEP 3118)"
+"""What is known of a race between a package and who uses its memory through a memoryview."""
+
 
 def is_interpreters_own(report: Report, is_own: IsOwn) -> bool:
     """Return whether a race is the interpreter's, though functions of the package called it.
@@ -78,13 +81,34 @@ def is_interpreters_own(report: Report, is_own: IsOwn) -> bool:
         report: what the sanitizer said.
         is_own: whether a frame is the package's.
     """
-    accesses = report["stacks"][:2]
-    if len(accesses) < 2 or "data race" not in report["kind"]:  # noqa: PLR2004 - a race is between two
+    accesses = list_racing_accesses(report)
+    if not accesses:
         return False
     if report["allocation"] and _is_allocated_by_package(report["allocation"], is_own):
         return False
 
     return all(_is_guarded(access, is_own) for access in accesses)
+
+
+def is_through_view(report: Report, is_own: IsOwn) -> bool:
+    """Return whether a race is between the package and somebody who reads or writes its memory through a memoryview.
+
+    Who lends memory out locks nothing while it is lent (PEP 3118): what threads do with it, they have to agree on. So
+    it is of a bytearray, too.
+
+    Args:
+        report: what the sanitizer said.
+        is_own: whether a frame is the package's.
+    """
+    return any(_is_of_view(access, is_own) for access in list_racing_accesses(report))
+
+
+def _is_of_view(stack: Stack, is_own: IsOwn) -> bool:
+    """Return whether the interpreter makes an access by the code of memoryview, without being asked by the package."""
+    near = stack["frames"][:MOST_FRAMES]
+    if any(is_own(frame) for frame in near):
+        return False
+    return any(CONTAINERS.get(_name_file(frame)) == "memoryview" for frame in near)
 
 
 def explain_known_race(report: Report) -> str:

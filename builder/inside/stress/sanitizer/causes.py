@@ -11,11 +11,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypedDict
 
 from .attribution import MOST_FRAMES, IsOwn, attribute, is_generated, make_owner_test
-from .c_api import CONTAINERS, explain_known_race, is_interpreters_own
+from .c_api import (
+    CONTAINERS,
+    THROUGH_VIEW,
+    explain_known_race,
+    is_interpreters_own,
+    is_through_view,
+)
+from .effects import find_effect
 from .frames import Frame, locate
 from .native_names import NativeFunction, NativeNames, name_function
 from .report_text import render_report
 from .reports import Report, Stack, parse
+from .stores import Stores
 
 Event = dict[str, Any]
 
@@ -68,6 +76,7 @@ def judge_report(
     names: NativeNames | None = None,
     folders: tuple[str, ...] = (),
     unwatched: frozenset[str] = frozenset(),
+    stores: Stores | None = None,
 ) -> Event:
     """Return what is said of a report: its fields of an event of the kind `race`.
 
@@ -77,18 +86,23 @@ def judge_report(
         names: which function is what in Python; None where nobody asked the process.
         folders: as for `attribution.attribute`.
         unwatched: as for `attribution.attribute`.
+        stores: which stores changed something; None where nobody noted that.
 
     Returns:
-        `kind`, what an Attribution has, `sides` (see Side), `known` (what is known of a race of the interpreter)
-        and `report` (its text).
+        `kind`, what an Attribution has, `effect` (effects.py: why it harms nobody), `sides` (see Side), `known` (what
+        is known of a race of the interpreter) and `report` (its text).
     """
     is_own = make_owner_test(modules, folders)
     attribution = attribute(report, modules, folders, unwatched)
-    fields: Event = {"kind": report["kind"], **attribution, "known": ""}
+    fields: Event = {"kind": report["kind"], **attribution, "effect": "", "known": ""}
     if fields["owner"] == "package" and is_interpreters_own(report, is_own):
         fields["owner"] = "interpreter"
     if fields["owner"] == "interpreter":
         fields["known"] = explain_known_race(report)
+    if fields["owner"] == "package" and not fields["freed"] and is_through_view(report, is_own):
+        fields["owner"], fields["known"] = "interpreter", THROUGH_VIEW
+    if fields["owner"] == "package":
+        fields["effect"] = find_effect(report, is_own, stores, freed=fields["freed"])
 
     fields["sides"] = describe_sides(report, is_own, names or NativeNames([]))
     fields["report"] = render_report(report["text"], is_own)
@@ -107,11 +121,13 @@ class ReportJudge:
         modules: set[str],
         names: NativeNames | None = None,
         unwatched: frozenset[str] = frozenset(),
+        stores: Stores | None = None,
     ) -> None:
         """Know the package; the arguments are those of `judge_report`."""
         self.names = names
         self._modules = modules
         self._unwatched = unwatched
+        self._stores = stores
         self._reports: dict[str, Report] = {}
         self._judged: dict[int, Event] = {}  # by the identity of the report, which is one of those
 
@@ -123,7 +139,9 @@ class ReportJudge:
         """Return what is said of a report that `read` gave: see `judge_report`."""
         judged = self._judged.get(id(report))
         if judged is None:
-            judged = judge_report(report, self._modules, self.names, unwatched=self._unwatched)
+            judged = judge_report(
+                report, self._modules, self.names, unwatched=self._unwatched, stores=self._stores
+            )
             self._judged[id(report)] = judged
         return judged
 
@@ -379,7 +397,8 @@ def label_causes(events: Iterable[Event]) -> None:
     seen: dict[tuple[str, ...], int] = {}
     for number, event in enumerate(listed):
         for key in _iter_keys(event):
-            groups.join(number, seen.setdefault(key, number))
+            # What harms nobody explains nothing that does.
+            groups.join(number, seen.setdefault((event.get("effect", ""), *key), number))
 
     members: dict[int, list[Event]] = {}
     for number, event in enumerate(listed):

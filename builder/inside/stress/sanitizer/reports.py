@@ -22,6 +22,9 @@ _MEMORY_ACCESS = re.compile(
 _ALLOCATION = "  Location is heap block"
 _LOCK = re.compile(r"^  (?:Mutex|Cycle)", re.IGNORECASE)
 
+_RACING = 2
+"""Accesses that collide; stacks after them show where threads and memory come from."""
+
 MOST_BYTES = 8 << 20  # of the reports of one process: a race in a loop is reported without end
 
 
@@ -84,6 +87,13 @@ def parse(text: str, known: dict[str, Report] | None = None) -> Iterator[Report]
                 continue
             known[said] = report
         yield report
+
+
+def list_racing_accesses(report: Report) -> list[Stack]:
+    """Return the two accesses of a data race, the later one first; none where a report is about anything else."""
+    accesses = report["stacks"][:_RACING]
+    is_race = "data race" in report["kind"] and len(accesses) == _RACING
+    return accesses if is_race else []
 
 
 def _read_report(block: str) -> Report | None:

@@ -79,3 +79,12 @@ def test_countless_files_and_lines_are_read_within_bounds(
         },
     )
     assert len(find(path) or ()) == 5000
+
+
+@pytest.mark.parametrize("folder", ["Tests", "test", "Testing"])
+def test_a_folder_of_tests_may_be_written_as_its_project_likes(tmp_path: Path, folder: str):
+    files = {
+        "pyproject.toml": "[dependency-groups]\ntest = ['hypothesis']",
+        f"{folder}/test_a.py": "",
+    }
+    assert find(sdist(tmp_path, files)) == ("hypothesis",)

@@ -136,6 +136,8 @@ def test_places_are_those_of_the_package():
         ("s.feed(''.join('xyz') * 700)", "s.feed('xyz')"),
         ("s.put(values.SlowEnd())", "s.put(object())"),
         ("s.map((lambda *given, **named: 1))", "s.map(callback)"),
+        ("s.map((lambda *given, **named: int('1001')), 2)", "s.map(callback, 2)"),
+        ("pkg.join([values.Pausing(), values.Pausing()])", "pkg.join([item, item])"),
         ("(lambda s, o: s.update(o))(s[0], s[1])", "s.update(o)"),
         ("operator.getitem(s, 1)", "s[1]"),
         ("s.add(1)", "s.add(1)"),

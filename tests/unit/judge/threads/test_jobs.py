@@ -141,6 +141,8 @@ HARM_ALONE = {"arms": {"alone": [2, 3], "gil": [0, 3], "private": [0, 3]}}
         (race(advisory=[advisory()]), exercise(), Verdict.COMPATIBLE, ["WF606"]),
         (race(advisory=[advisory(lock_free=True)]), exercise(), Verdict.COMPATIBLE, ["WF607"]),
         (race(advisory=[advisory(owner="generator")]), exercise(), Verdict.UNPROVEN, ["WF624"]),
+        (race(advisory=[advisory(effect="tested")]), exercise(), Verdict.COMPATIBLE, ["WF629"]),
+        (race(advisory=[advisory(effect="unchanged")]), exercise(), Verdict.COMPATIBLE, ["WF629"]),
         (race(harms=[event("crash", signal="SIGSEGV")]), exercise(), Verdict.UNPROVEN, ["WF626"]),
         (race(), exercise(harms=[event("crash", signal="SIGSEGV")]), Verdict.THREAD_UNSAFE, ["WF601"]),
         (race(), exercise(harms=[event("hang")]), Verdict.THREAD_UNSAFE, ["WF602"]),
@@ -504,3 +506,13 @@ def test_a_race_of_the_interpreter_says_what_is_known_of_it():
     (finding,) = judged(race(advisory=races), exercise()).findings
     assert finding.code == "WF606"
     assert finding.detail.endswith(f"and 2 more places; {known}")
+
+
+@pytest.mark.parametrize(
+    ("cause", "codes_told"), [("foo.fold", ["WF605"]), ("foo.show", ["WF605", "WF629"])]
+)
+def test_a_race_of_a_cause_that_does_harm_is_not_said_to_harm_nobody(
+    cause: str, codes_told: list[str]
+):
+    facts = race(races=[event(cause="foo.fold")], advisory=[advisory(cause=cause, effect="tested")])
+    assert codes(judged(facts, exercise())) == codes_told

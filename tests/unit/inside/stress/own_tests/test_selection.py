@@ -33,6 +33,7 @@ def test_the_cheapest_tests_that_call_everything_are_chosen():
         "steps": [{"file": "test_a.py", "names": ["test_both"]}],
         "callables": ["close", "feed"],
         "ran": ["test_a.py"],
+        "banned": [],
     }
 
 

@@ -522,3 +522,24 @@ def test_values_that_act_stand_in_programs_with_all_they_need(tmp_path: Path, va
     ended = run(program(acting), tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "EXCEPTION" not in ended.stdout
+
+
+def test_what_spoils_an_object_is_played_in_one_thread_alone():
+    def operation(name: str) -> dict[str, Any]:
+        return {
+            "text": f"s.{name}()", "native": [f"pkg.Box.{name}"], "direct": True, "result": None, "changes": True, "us": 1.0,
+        }  # fmt: skip
+
+    subject = {
+        "make": "pkg.Box(4)",
+        "type": "pkg.Box",
+        "operations": [operation("size"), operation("put")],
+        "observe": [],
+        "spoils": [operation("tear")],
+    }
+    surface = {"functions": [], "subjects": [subject]}
+    plan = scenarios.plan(surface, threads=4, seed=1, pairs=10)
+
+    tearing = [scenario for scenario in plan if "s.tear()" in str(scenario["rows"])]
+    assert [(scenario["kind"], scenario["threads"]) for scenario in tearing] == [("spoiled", 1)]
+    assert [text for text, *_ in tearing[0]["rows"][0]] == ["s.tear()", "s.size()", "s.put()"]

@@ -28,7 +28,7 @@ def scenario(name: str = "pair-1", **more: Any) -> Scenario:
 
 def race(place: str, seen_in: str, **more: Any) -> Event:
     return {
-        "what": "race", "scenario": seen_in, "places": [place], "owner": "package", "lock_free": False, "freed": False, **more,
+        "what": "race", "scenario": seen_in, "places": [place], "owner": "package", "lock_free": False, "effect": "", "freed": False, **more,
     }  # fmt: skip
 
 
@@ -171,3 +171,15 @@ def test_what_is_made_of_a_component_shares_it():
         sharing="component",
     )
     assert len(set(map(id, parts))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "iterations"),
+    [([["a"]], 40), ([["a"], ["b"]], 20), ([["a", "b"], ["c"], ["d"]], 14)],
+    ids=["one row", "two rows", "three rows"],
+)
+def test_one_thread_makes_as_many_calls_as_all(rows: list[list[str]], iterations: int):
+    calls = [[[f"s.{name}()", None] for name in row] for row in rows]
+    alone = arms.make_arms(scenario(rows=calls))["alone"]
+    assert (alone["threads"], alone["iterations"]) == (1, iterations)
+    assert len(alone["rows"]) == 1

@@ -240,3 +240,10 @@ def test_code_that_is_not_watched_may_have_locks_that_are_not_seen(
         owner = attribute(report, MODULES, unwatched=files)["owner"]
         assert owner == ("unwatched" if unwatched else "package")
         assert attribute(report, MODULES)["owner"] == "package"
+
+
+def test_cffi_locks_nothing_of_what_it_is_pointed_to():
+    cffi = "_cffi_backend.cpython-314t-x86_64-linux-gnu.so"
+    reader = (EVAL, f"(/tmp/race-site/{cffi}+0x77) <null> <null>", CALL)
+    (report,) = parse(race((BUMP,), reader))
+    assert attribute(report, MODULES, unwatched=frozenset({cffi}))["owner"] == "package"

@@ -379,3 +379,46 @@ def test_reports_of_packages(file: str, module: str, owner: str, functions: list
     assert told["owner"] == owner
     assert [side["function"] for side in told["sides"]] == functions
     assert told["cause"] == cause
+
+
+def read_through_view(**more: Any) -> dict[str, Any]:
+    """A race of `Table.add` with who reads its memory through a memoryview."""
+    view = (
+        python("unpack_single", "Objects/memoryobject.c"),
+        python("memory_item", "Objects/memoryobject.c"),
+        EVAL,
+    )
+    return judge((own("add", "Table_add"), CALL), view, **more)
+
+
+def test_who_uses_memory_through_a_view_has_to_agree_with_others():
+    told = read_through_view()
+    assert told["owner"] == "interpreter"
+    assert "PEP 3118" in told["known"]
+
+
+def test_memory_that_is_given_back_under_a_view_is_the_packages_fault():
+    view = (python("unpack_single", "Objects/memoryobject.c"), EVAL)
+    told = judge((FREE, own("clear", "Table_clear"), CALL), view)
+    assert (told["owner"], told["freed"]) == ("package", True)
+
+
+def test_a_view_that_the_package_itself_reads_is_its_own():
+    view = (python("unpack_single", "Objects/memoryobject.c"), own("dump", "dump"), CALL)
+    assert judge((own("add", "Table_add"), CALL), view)["owner"] == "package"
+
+
+def test_a_race_that_harms_nobody_has_no_part_in_the_cause_of_one_that_does():
+    tested, read = (
+        judge((own("add", "Table_add"), CALL), (own("size", "size"), CALL)) for _ in "12"
+    )
+    events = [{**read, "what": "race"}, {**tested, "what": "race", "effect": "tested"}]
+    causes.label_causes(events)
+    assert events[0]["cause"] == events[1]["cause"] == "pkg._core.Table"
+    harmless = {**tested, "what": "race", "effect": "tested", "sides": [events[1]["sides"][1]] * 2}
+    other = judge((own("push", "Heap_push"), CALL), (own("push", "Heap_push"), CALL))
+    mixed = [harmless, {**read, "what": "race"}, {**other, "what": "race"}]
+    causes.label_causes(mixed)
+    assert [event["cause"] for event in mixed] == [
+        "pkg._core.Table.size", "pkg._core.Table", "pkg._core.Heap.push",
+    ]  # fmt: skip

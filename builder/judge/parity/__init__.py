@@ -1,0 +1,1 @@
+"""What differs between bases for what is installed there. Pure."""
