@@ -2,8 +2,9 @@
 
 Usage: python -m benchmarks.measurements [COMPARISONS] [SERIES]
 
-COMPARISONS (1,000 by default) is how many are made with each change, SERIES (1,000) how many clean series there are, and
-how many with a leak, spread evenly over machines and shapes. Nothing is timed: the figures depend on the seed alone.
+COMPARISONS (1,000 by default) is how many are made with each change, SERIES (1,000) how many clean series there are,
+and how many with a leak of each size, spread evenly over machines and shapes. Nothing is timed: the figures depend on the
+seed alone.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def print_counts(change: str, machine: str, seen: Counter[str], rounds: str) -> 
 
 
 def count_latencies(count: int) -> None:
-    """Print what is said of quantiles of heavy-tailed latencies: 1,000 calls a round, of which 2 % are a Pareto tail."""
+    """Print what is said of quantiles of heavy-tailed latencies: 1,000 calls a round, 2 % of them a Pareto tail."""
     chance = random.Random(SEED)
     plan = plan_looks(most_rounds=MOST_ROUNDS, metrics=len(QUANTILES))
     print("\nlatencies | comparisons | " + " | ".join(f"{name} flagged" for name in QUANTILES))

@@ -51,8 +51,11 @@ def decide(
             the threshold, nothing is said of that metric for any variant.
 
     Raises:
-        ValueError: variants do not have the same number of values, or there are fewer than rounds.
+        ValueError: there are values of fewer rounds than were done.
     """
+    for measurement in measurements:
+        measurement.check_rounds(rounds)
+
     comparisons: list[Comparison] = []
     is_open = False
     for variant in measurements[0].values:

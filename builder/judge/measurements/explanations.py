@@ -31,8 +31,8 @@ is explained by either."""
 _COARSE_OFFSETS = (0.0, 0.03, 0.1)
 """The same where a step is explained as well."""
 _EVIDENT_STEP = 15.0
-"""By how much more, in variances of the noise, a step has to explain to be beyond doubt. Only then may a curve and a step
-explain a series together: with both at will, there is no small leak that they do not explain."""
+"""By how much more, in variances of the noise, a step has to explain to be beyond doubt. Only then may a curve and a
+step explain a series together: with both at will, there is no small leak that they do not explain."""
 _LEAST_FREEDOM = 3.0
 """Fewest degrees of freedom of Student's distribution: with fewer, its expansion does not hold."""
 _ROUNDING = 1e-9

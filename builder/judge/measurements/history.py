@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 
 from builder.judge.measurements.answers import Answer
 from builder.judge.measurements.intervals import Interval, estimate_shift
-from builder.judge.measurements.looks import DEFAULT_ERROR
 from builder.judge.measurements.sample import answer_interval
 
 if TYPE_CHECKING:
     from builder.judge.measurements.metrics import Measurement
+
+
+_ERROR = 0.01
+"""How likely a metric is called worse or better although it did not change that much: 1 in 100, for it is asked of each
+metric in each run."""
 
 
 class Basis(StrEnum):
@@ -57,7 +61,7 @@ class Change:
 
 
 def compare_with_record(
-    record: MeasuredRun, run: MeasuredRun, variant: str, *, error: float = DEFAULT_ERROR
+    record: MeasuredRun, run: MeasuredRun, variant: str, *, error: float = _ERROR
 ) -> Change:
     """Return what became of a variant's metric since it was recorded.
 

@@ -35,7 +35,7 @@ class Interval:
 
 
 def count_least_pairs(tail: float) -> int:
-    """Return the fewest pairs with which an interval can miss the centre so rarely on each side: 2⁻ⁿ is at most that."""
+    """Return the fewest pairs with which an interval misses the centre so rarely on each side: 2⁻ⁿ is at most that."""
     count = 1
     while 0.5**count > tail:
         count += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from builder.judge.measurements.explanations import (
@@ -38,8 +39,8 @@ _FLOOR_SHARE = 0.1
 _TAIL = 0.0002
 """How unlikely chance has to be for an explanation to be refuted. benchmarks/measurements.py counts what follows."""
 _CURVE_STARTS = (1, 5, 10, WARM_UP_BLOCKS)
-"""First blocks of the parts of the run over which growth is told from growth that gets slower and slower. The more of the
-run, the better, unless a warm-up of another shape is in it: one part has to refute it."""
+"""First blocks of the parts of the run over which growth is told from growth that gets slower and slower. The more of
+the run, the better, unless a warm-up of another shape is in it: one part has to refute it."""
 _EXPLAINED_SHARE = 0.5
 """Share of the growth below which a leak has to be for an explanation to be called better than a leak."""
 _INTERVAL_TAIL = 0.005
@@ -110,13 +111,16 @@ def judge_leak(
 
     plain = assess(explanations[:1], judged_values, _TAIL).leak.interval(_INTERVAL_TAIL)
     is_chance = not grows or any(rest.kind is Kind.NOTHING for rest in standing)
-    return _limit_leak(resource, plain, standing, is_chance, least_per_call)
+    return _limit_leak(
+        resource, plain, standing, is_chance=is_chance, least_per_call=least_per_call
+    )
 
 
 def _limit_leak(
     resource: Resource,
     plain: Interval,
     standing: Sequence[Rest],
+    *,
     is_chance: bool,
     least_per_call: float,
 ) -> LeakJudgement:
@@ -198,13 +202,12 @@ def _find_too_little(samples: Sequence[UsageSample]) -> str:
     if len(samples) < MIN_SAMPLES:
         return f"{len(samples)} samples are too few: it takes {MIN_SAMPLES}"
 
-    for earlier, later in zip(samples, samples[1:], strict=False):
+    for earlier, later in pairwise(samples):
         if later.calls < earlier.calls:
             return f"the number of calls falls after {earlier.seconds:.0f} s: samples are in order"
 
-    # Blocks are told apart by the work done in them.
     calls, _ = _average_blocks(samples)
-    for earlier_calls, later_calls in zip(calls, calls[1:], strict=False):
+    for earlier_calls, later_calls in pairwise(calls):
         if later_calls <= earlier_calls:
             return f"no call was made in a 48th of the run, after {earlier_calls:.0f} of them"
     return ""

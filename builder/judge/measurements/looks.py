@@ -3,7 +3,7 @@
 Whoever looks after every round finds a difference sooner or later. So the looks are planned, and share the error: by
 the spending function of K. Kim and D. L. DeMets ("Design and Analysis of Group Sequential Tests Based on the Type I
 Error Spending Rate Function", 1987), of which each look spends its part as Bonferroni would. This bounds the error
-whatever the looks have in common; boundaries that count on normal increments (S. J. Pocock, 1977) are a little narrower.
+whatever the looks have in common. Boundaries that count on normal increments (S. J. Pocock, 1977) are a bit narrower.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from builder.judge.measurements.intervals import MAX_PAIRS, count_least_pairs
 
-DEFAULT_ERROR = 0.01
-"""How likely any metric of a variant is called worse or better although it is not, at most: 1 in 100, for the noise that
-is worst for it. Equal builds are blamed far more rarely: the threshold lies between."""
+DEFAULT_ERROR = 0.05
+"""How likely any metric of a variant is called worse or better although it is not: 1 in 20 at most, where its change is
+as large as the threshold. Equal builds are blamed far more rarely: benchmarks/measurements.py counts how often."""
 _SPENDING_POWER = 3
 """The error spent by a share of the rounds is the share to this power: early looks are for what is plain to see."""
 
@@ -79,7 +79,7 @@ def count_least_rounds(*, metrics: int, error: float = DEFAULT_ERROR) -> int:
 
 
 def _find_first_look(most_rounds: int, metrics: int, looks: int, error: float) -> int | None:
-    """Return after how many rounds an interval exists for the first time; with a single look, that is the last round."""
+    """Return after how many rounds an interval exists for the first time; None where never."""
     if looks > 1:
         for rounds in range(1, most_rounds):
             tail = _spend(rounds, most_rounds, error) / 2 / metrics

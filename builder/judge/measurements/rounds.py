@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OUTLIER_SCORE = 3.5
-"""Robust standard deviations from the median beyond which a round is an outlier (B. Iglewicz, D. Hoaglin, "How to Detect
-and Handle Outliers", 1993)."""
+"""Robust standard deviations from the median beyond which a round is an outlier (B. Iglewicz and D. Hoaglin, "How to
+Detect and Handle Outliers", 1993)."""
 _MAD_TO_SD = 1.4826
 """Standard deviation of a normal distribution by its median absolute deviation."""
 _LEAST_SD = 0.001
