@@ -3,8 +3,8 @@
 Usage: python -m benchmarks.measurements [COMPARISONS] [SERIES]
 
 COMPARISONS (1,000 by default) is how many are made with each change, SERIES (1,000) how many clean series there are,
-and how many with a leak of each size, spread evenly over machines and shapes. Nothing is timed: the figures depend on the
-seed alone.
+and how many with a leak of each size, spread evenly over machines and shapes. Nothing is timed: the figures depend on
+the seed alone.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ _MOST_MEMORY = 0.95
 
 def multiply(one: Sequence[float], other: Sequence[float]) -> float:
     """Return the inner product."""
-    return sum(map(mul, one, other))
+    product: float = sum(map(mul, one, other))
+    return product
 
 
 def center(values: Sequence[float]) -> list[float]:
