@@ -88,14 +88,7 @@ def _judge_variant(
     for measurement in measurements:
         bad_value = measurement.find_bad_value(baseline) or measurement.find_bad_value(variant)
         if bad_value:
-            said[measurement.metric.name] = Comparison(
-                metric=measurement.metric.name,
-                variant=variant,
-                answer=Answer.UNKNOWN,
-                rounds=rounds,
-                reason=Reason.NO_RATIO,
-                explanation=bad_value,
-            )
+            said[measurement.metric.name] = _refuse_value(measurement, variant, rounds, bad_value)
 
     for look in plan:
         if look.rounds > rounds:
@@ -115,6 +108,19 @@ def _judge_variant(
             said[measurement.metric.name] = sample.explain(tail)
 
     return [said[measurement.metric.name] for measurement in measurements]
+
+
+def _refuse_value(
+    measurement: Measurement, variant: str, rounds: int, explanation: str
+) -> Comparison:
+    return Comparison(
+        metric=measurement.metric.name,
+        variant=variant,
+        answer=Answer.UNKNOWN,
+        rounds=rounds,
+        reason=Reason.NO_RATIO,
+        explanation=explanation,
+    )
 
 
 def _count_unchanged(measurements: Sequence[Measurement], said: Mapping[str, Comparison]) -> int:
