@@ -262,7 +262,7 @@ def print_leaks(name: str, found: Counter[float], series: int) -> None:
 def main() -> None:
     comparisons, series = (int(text) for text in (*sys.argv[1:], "1000", "1000")[:2])
     count_comparisons(comparisons)
-    count_latencies(comparisons // 25)
+    count_latencies(comparisons // 50)
     count_leaks(series)
 
 

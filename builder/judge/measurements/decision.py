@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.judge.measurements.answers import Answer, Comparison, Reason
+from builder.judge.measurements.looks import Look
 from builder.judge.measurements.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from builder.judge.measurements.intervals import Interval
-    from builder.judge.measurements.looks import Look
     from builder.judge.measurements.metrics import Measurement
 
 
@@ -90,21 +90,20 @@ def _judge_variant(
         if bad_value:
             said[measurement.metric.name] = _refuse_value(measurement, variant, rounds, bad_value)
 
-    for look in plan:
-        if look.rounds > rounds:
-            break
+    past_looks = [look for look in plan if look.rounds <= rounds]
+    for look in past_looks:
         samples: list[Sample] = []
         for measurement in measurements:
             if measurement.metric.name not in said:
                 samples.append(Sample.take(measurement, baseline, variant, look.rounds))
         said |= _take_look(samples, look.error, _count_unchanged(measurements, said))
 
-    past_errors = [look.error for look in plan if look.rounds <= rounds]
-    error = past_errors[-1] if past_errors else 0.0
-    tail = error / 2 / _count_unchanged(measurements, said)
+    # Between looks, the last one counts; before the first, there is no interval.
+    last_look = past_looks[-1] if past_looks else Look(rounds=rounds, error=0.0)
+    tail = last_look.error / 2 / _count_unchanged(measurements, said)
     for measurement in measurements:
         if measurement.metric.name not in said:
-            sample = Sample.take(measurement, baseline, variant, rounds)
+            sample = Sample.take(measurement, baseline, variant, last_look.rounds)
             said[measurement.metric.name] = sample.explain(tail)
 
     return [said[measurement.metric.name] for measurement in measurements]

@@ -36,7 +36,7 @@ _TRIMMED_SHARE = 0.2
 """Share of a block's samples that is left out at either end (J. W. Tukey): peaks of one large call or collection."""
 _FLOOR_SHARE = 0.1
 """The quantile that stands for the least of a third: what is left after collections, and no single odd sample."""
-_TAIL = 0.0005
+_TAIL = 0.002
 """How unlikely chance has to be for an explanation to be refuted. benchmarks/measurements.py counts what follows."""
 _CURVE_STARTS = (1, 5, 10, WARM_UP_BLOCKS)
 """First blocks of the parts of the run over which growth is told from growth that gets slower and slower. The more of

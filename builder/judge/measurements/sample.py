@@ -75,30 +75,30 @@ class Sample:
 
     def explain(self, tail: float) -> Comparison:
         """Return why nothing can be said."""
-        interval = self.averages.interval(tail)
-        drift = self.drift()
-        limit = self.measurement.threshold
-        if interval is None:
-            reason = Reason.TOO_FEW_ROUNDS
-            explanation = f"{self.rounds} rounds are too few for an interval"
-            if self.measurement.rounds_per_value > 1:
-                explanation += f": one value takes {self.measurement.rounds_per_value} of them"
-        elif drift is not None:
-            reason = Reason.DRIFT
-            explanation = f"from the first round to the last, the ratio changed {drift:.3g}-fold"
-        elif interval.high - interval.low > 2 * self.measurement.log_limit:
-            reason = Reason.TOO_WIDE
-            explanation = (
-                f"after {self.rounds} rounds the ratio may be anything in {show_range(interval)},"
-                f" which is wider than ±{limit.percent:g}%"
-            )
-        else:
-            reason = Reason.NEAR_THRESHOLD
-            explanation = (
-                f"after {self.rounds} rounds the ratio may be anything in {show_range(interval)},"
-                f" on either side of the threshold {limit}"
-            )
+        reason, explanation = self._find_reason(self.averages.interval(tail))
         return self._compare(Answer.UNKNOWN, tail, reason, explanation)
+
+    def _find_reason(self, interval: Interval | None) -> tuple[Reason, str]:
+        """Return why an interval says nothing, and the same as a sentence."""
+        if interval is None:
+            return Reason.TOO_FEW_ROUNDS, self._explain_too_few_rounds()
+
+        drift = self.drift()
+        if drift is not None:
+            explanation = f"from the first round to the last, the ratio changed {drift:.3g}-fold"
+            return Reason.DRIFT, explanation
+
+        threshold = self.measurement.threshold
+        shown = f"after {self.rounds} rounds the ratio may be anything in {show_range(interval)}"
+        if interval.high - interval.low > 2 * self.measurement.log_limit:
+            return Reason.TOO_WIDE, f"{shown}, which is wider than ±{threshold.percent:g}%"
+        return Reason.NEAR_THRESHOLD, f"{shown}, on either side of the threshold {threshold}"
+
+    def _explain_too_few_rounds(self) -> str:
+        explanation = f"{self.rounds} rounds are too few for an interval"
+        if self.measurement.rounds_per_value == 1:
+            return explanation
+        return f"{explanation}: one value takes {self.measurement.rounds_per_value} of them"
 
     def _compare(
         self, answer: Answer, tail: float, reason: Reason | None, explanation: str

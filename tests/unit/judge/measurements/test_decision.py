@@ -87,6 +87,21 @@ def test_few_rounds_say_nothing_and_ask_for_more():
     assert decision.next_look == PLAN[0].rounds
 
 
+def test_between_looks_the_last_look_counts():
+    """Whoever asks after each round sees no more than after the planned ones."""
+    first, second, *_ = PLAN
+    equal_first = (1.0, 2.0) * ROUNDS
+    values = {
+        "baseline": (1.0,) * ROUNDS,
+        "variant": equal_first[: first.rounds] + (2.0,) * (ROUNDS - first.rounds),
+    }
+    measurement = Measurement(metric=METRICS["p50"], values=values)
+    at_look = judge(measurement, first.rounds)
+    assert at_look.reason is Reason.TOO_WIDE
+    assert judge(measurement, second.rounds - 1) == at_look
+    assert judge(measurement, second.rounds) != at_look
+
+
 def test_measuring_ends_when_all_is_said_or_the_rounds_are_done():
     clear = measure(ratios={"variant": 1.5})
     first = PLAN[0].rounds
