@@ -84,29 +84,31 @@ def _judge_variant(
     variant: str,
 ) -> list[Comparison]:
     """Return what is said of each metric of one variant."""
-    said: dict[str, Comparison] = {}
+    comparisons: dict[str, Comparison] = {}
     for measurement in measurements:
         bad_value = measurement.find_bad_value(baseline) or measurement.find_bad_value(variant)
         if bad_value:
-            said[measurement.metric.name] = _refuse_value(measurement, variant, rounds, bad_value)
+            comparisons[measurement.metric.name] = _refuse_value(
+                measurement, variant, rounds, bad_value
+            )
 
     past_looks = [look for look in plan if look.rounds <= rounds]
     for look in past_looks:
         samples: list[Sample] = []
         for measurement in measurements:
-            if measurement.metric.name not in said:
+            if measurement.metric.name not in comparisons:
                 samples.append(Sample.take(measurement, baseline, variant, look.rounds))
-        said |= _take_look(samples, look.error, _count_unchanged(measurements, said))
+        comparisons |= _take_look(samples, look.error, _count_unchanged(measurements, comparisons))
 
     # Between looks, the last one counts; before the first, there is no interval.
     last_look = past_looks[-1] if past_looks else Look(rounds=rounds, error=0.0)
-    tail = last_look.error / 2 / _count_unchanged(measurements, said)
+    tail = last_look.error / 2 / _count_unchanged(measurements, comparisons)
     for measurement in measurements:
-        if measurement.metric.name not in said:
+        if measurement.metric.name not in comparisons:
             sample = Sample.take(measurement, baseline, variant, last_look.rounds)
-            said[measurement.metric.name] = sample.explain(tail)
+            comparisons[measurement.metric.name] = sample.explain(tail)
 
-    return [said[measurement.metric.name] for measurement in measurements]
+    return [comparisons[measurement.metric.name] for measurement in measurements]
 
 
 def _refuse_value(
@@ -122,9 +124,11 @@ def _refuse_value(
     )
 
 
-def _count_unchanged(measurements: Sequence[Measurement], said: Mapping[str, Comparison]) -> int:
+def _count_unchanged(
+    measurements: Sequence[Measurement], comparisons: Mapping[str, Comparison]
+) -> int:
     """Return how many metrics share the error; at least 1."""
-    changed_count = sum(comparison.answer.is_change for comparison in said.values())
+    changed_count = sum(comparison.answer.is_change for comparison in comparisons.values())
     return max(1, len(measurements) - changed_count)
 
 
@@ -141,10 +145,10 @@ def _take_look(
         error: how likely any claim of this look may be wrong.
         unchanged_count: how many metrics share it.
     """
-    said: dict[str, Comparison] = {}
+    comparisons: dict[str, Comparison] = {}
     open_samples = list(samples)
     while open_samples:
-        tail = error / 2 / max(1, unchanged_count - len(said))
+        tail = error / 2 / max(1, unchanged_count - len(comparisons))
         changes: dict[str, Comparison] = {}
         for sample in open_samples:
             answer = sample.answer(tail)
@@ -152,14 +156,16 @@ def _take_look(
                 changes[sample.measurement.metric.name] = sample.say(answer, tail)
         if not changes:
             break
-        said |= changes
-        open_samples = [one for one in open_samples if one.measurement.metric.name not in said]
+        comparisons |= changes
+        open_samples = [
+            one for one in open_samples if one.measurement.metric.name not in comparisons
+        ]
 
-    tail = error / 2 / max(1, unchanged_count - len(said))
+    tail = error / 2 / max(1, unchanged_count - len(comparisons))
     for sample in open_samples:
         if sample.answer(tail) is Answer.SAME and sample.drift() is None:
-            said[sample.measurement.metric.name] = sample.say(Answer.SAME, tail)
-    return said
+            comparisons[sample.measurement.metric.name] = sample.say(Answer.SAME, tail)
+    return comparisons
 
 
 def _apply_control(comparisons: Sequence[Comparison], control: str | None) -> Iterator[Comparison]:

@@ -103,18 +103,13 @@ class Assessment:
 
     Attributes:
         leak: the leak beside the explanation with which it fits best.
-        standing: the explanations that need no leak, the one that explains most first.
+        survivors: the explanations that need no leak, the one that explains most first.
         has_step: whether there was a step beyond doubt.
     """
 
     leak: Rest
-    standing: tuple[Rest, ...]
+    survivors: tuple[Rest, ...]
     has_step: bool
-
-    @property
-    def kinds(self) -> set[Kind]:
-        """Of the explanations that need no leak."""
-        return {rest.kind for rest in self.standing}
 
 
 @lru_cache(maxsize=16)  # all resources of a run are sampled at the same moments
@@ -190,28 +185,28 @@ def assess(explanations: Sequence[Explanation], values: Sequence[float], tail: f
         values: one a block.
         tail: how unlikely chance has to be.
     """
-    centred = center(values)
-    rests = [_fit(explanation, centred) for explanation in explanations]
+    deviations = center(values)
+    rests = [_fit(explanation, deviations) for explanation in explanations]
     leak = min(rests, key=lambda rest: rest.square_with_leak)
     critical = leak.variance * student_quantile(1 - tail, leak.freedom) ** 2
-    standing = [rest for rest in rests if rest.square - leak.square_with_leak <= critical]
-    standing.sort(key=lambda rest: rest.square)
+    survivors = [rest for rest in rests if rest.square - leak.square_with_leak <= critical]
+    survivors.sort(key=lambda rest: rest.square)
 
     # What a leak and anything but a step leaves unexplained, and a leak and a step do not.
     without_step = [rest.square_with_leak for rest in rests if rest.kind is not Kind.STEP]
     step_gain = min(without_step, default=0.0) - leak.square_with_leak
     return Assessment(
-        leak=leak, standing=tuple(standing), has_step=step_gain > _EVIDENT_STEP * leak.variance
+        leak=leak, survivors=tuple(survivors), has_step=step_gain > _EVIDENT_STEP * leak.variance
     )
 
 
-def _fit(explanation: Explanation, centred: Sequence[float]) -> Rest:
+def _fit(explanation: Explanation, deviations: Sequence[float]) -> Rest:
     """Return the growth that is left beside an explanation.
 
     The variance counts as many values as are independent where each keeps a part of the one before (M. S. Bartlett,
     "Some Aspects of the Time-Correlation Problem", 1935).
     """
-    residuals = list(centred)
+    residuals = list(deviations)
     for direction in explanation.directions:
         residuals = remove_direction(residuals, direction)
     square = multiply(residuals, residuals)
@@ -220,11 +215,11 @@ def _fit(explanation: Explanation, centred: Sequence[float]) -> Rest:
     if growth > 0:
         residuals = remove_direction(residuals, explanation.line)
 
-    count = len(centred)
+    count = len(deviations)
     parameters = 2 + len(explanation.directions)
     memory = estimate_memory(residuals)
     inflation = (1 + memory) / (1 - memory)
-    rounding = _ROUNDING * multiply(centred, centred)
+    rounding = _ROUNDING * multiply(deviations, deviations)
     square_with_leak = multiply(residuals, residuals) + rounding
     return Rest(
         kind=explanation.kind,

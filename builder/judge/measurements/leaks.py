@@ -93,15 +93,15 @@ def judge_leak(
         return LeakJudgement(resource=resource, answer=LeakAnswer.UNKNOWN, explanation=too_little)
 
     calls, values = _average_blocks(samples)
-    judged_values = values[WARM_UP_BLOCKS:]
+    late_values = values[WARM_UP_BLOCKS:]
     explanations = list_explanations(calls, WARM_UP_BLOCKS)
-    assessment = assess(explanations, judged_values, _TAIL)
-    standing = [rest for rest in assessment.standing if rest.kind is not Kind.CURVE]
-    standing += _assess_slowing(calls, values, has_step=assessment.has_step)
+    assessment = assess(explanations, late_values, _TAIL)
+    survivors = [rest for rest in assessment.survivors if rest.kind is not Kind.CURVE]
+    survivors += _assess_slowing(calls, values, has_step=assessment.has_step)
 
     leak = assessment.leak.interval(_INTERVAL_TAIL)
     grows = _grows_in_each_third(samples)
-    if grows and not standing and leak.low > least_per_call:
+    if grows and not survivors and leak.low > least_per_call:
         return LeakJudgement(
             resource=resource,
             answer=LeakAnswer.LEAK,
@@ -109,17 +109,17 @@ def judge_leak(
             explanation=f"it grows steadily after the warm-up, by {_show(leak, resource)}",
         )
 
-    plain = assess(explanations[:1], judged_values, _TAIL).leak.interval(_INTERVAL_TAIL)
-    is_chance = not grows or any(rest.kind is Kind.NOTHING for rest in standing)
+    plain = assess(explanations[:1], late_values, _TAIL).leak.interval(_INTERVAL_TAIL)
+    is_chance = not grows or any(rest.kind is Kind.NOTHING for rest in survivors)
     return _limit_leak(
-        resource, plain, standing, is_chance=is_chance, least_per_call=least_per_call
+        resource, plain, survivors, is_chance=is_chance, least_per_call=least_per_call
     )
 
 
 def _limit_leak(
     resource: Resource,
     plain: Interval,
-    standing: Sequence[Rest],
+    survivors: Sequence[Rest],
     *,
     is_chance: bool,
     least_per_call: float,
@@ -129,14 +129,14 @@ def _limit_leak(
     Args:
         resource: what is judged.
         plain: the slope after the warm-up, whatever it is due to. What is no leak only adds to it.
-        standing: what explains it without a leak.
+        survivors: what explains it without a leak.
         is_chance: whether there is no growth to explain.
         least_per_call: the smallest leak that matters.
     """
     limit = max(plain.high, plain.estimate - plain.low)
     explanation = ""
-    if not is_chance and standing:
-        best = standing[0]
+    if not is_chance and survivors:
+        best = survivors[0]
         beside = best.interval(_INTERVAL_TAIL)
         is_explained = beside.high < _EXPLAINED_SHARE * plain.estimate
         explanation = (
@@ -184,17 +184,17 @@ def _assess_slowing(
         values: of each block.
         has_step: whether there was a step beyond doubt; then a step may be a part of the explanation.
     """
-    standing: Sequence[Rest] = ()
+    survivors: Sequence[Rest] = ()
     for first in reversed(_CURVE_STARTS):
         if has_step:
             curves: Sequence[Explanation] = list_curves_with_step(calls, first)
         else:
             curves = [one for one in list_explanations(calls, first) if one.kind is Kind.CURVE]
 
-        standing = assess(curves, values[first:], _TAIL).standing
-        if not standing:
+        survivors = assess(curves, values[first:], _TAIL).survivors
+        if not survivors:
             break
-    return standing
+    return survivors
 
 
 def _find_too_little(samples: Sequence[UsageSample]) -> str:
@@ -233,11 +233,11 @@ def _average_blocks(samples: Sequence[UsageSample]) -> tuple[tuple[float, ...], 
 def _grows_in_each_third(samples: Sequence[UsageSample]) -> bool:
     """Return whether the least of each third after the warm-up is more than that of the third before."""
     begin = len(samples) * WARM_UP_BLOCKS // BLOCK_COUNT
-    judged = samples[begin:]
+    rest = samples[begin:]
 
     floors: list[float] = []
     for number in range(3):
-        third = judged[number * len(judged) // 3 : (number + 1) * len(judged) // 3]
+        third = rest[number * len(rest) // 3 : (number + 1) * len(rest) // 3]
         ordered = sorted(sample.value for sample in third)
         floors.append(ordered[int(_FLOOR_SHARE * len(ordered))])
     return floors[0] < floors[1] < floors[2]

@@ -64,9 +64,9 @@ def estimate_memory(residuals: Sequence[float]) -> float:
     if square == 0:
         return 0.0
 
-    observed = multiply(residuals[:-1], residuals[1:]) / square
-    unbiased = observed + (2 + 4 * observed) / len(residuals)
-    return min(max(unbiased, 0.0), _MOST_MEMORY)
+    correlation = multiply(residuals[:-1], residuals[1:]) / square
+    memory = correlation + (2 + 4 * correlation) / len(residuals)
+    return min(max(memory, 0.0), _MOST_MEMORY)
 
 
 def student_quantile(chance: float, freedom: float) -> float:
