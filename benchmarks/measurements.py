@@ -177,6 +177,7 @@ def make_shapes() -> dict[str, Callable[[random.Random], Callable[[float], float
         "one step": make_step,
         "free lists of new threads": make_lists,
         "warm-up and a step": lambda chance: add(make_warm_up(chance), make_step(chance)),
+        "fragmentation and a step": lambda chance: add(make_logarithm(chance), make_step(chance)),
         "cache and fragmentation": lambda chance: add(make_cache(chance), make_logarithm(chance)),
     }
 

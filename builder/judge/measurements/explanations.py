@@ -28,8 +28,6 @@ _LAST_PLATEAU = 0.625
 _CURVE_OFFSETS = (0.0, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1)
 """How late, as shares of the run, a logarithm may begin to flatten. They lie so close that a curve between two of them
 is explained by either."""
-_COARSE_OFFSETS = (0.0, 0.03, 0.1)
-"""The same where a step is explained as well."""
 _EVIDENT_STEP = 15.0
 """By how much more, in variances of the noise, a step has to explain to be beyond doubt. Only then may a curve and a
 step explain a series together: with both at will, there is no small leak that they do not explain."""
@@ -159,7 +157,7 @@ def _iter_curves(calls: Sequence[float], first: int) -> Iterator[tuple[Kind, _Cu
 
 def _iter_curves_with_step(calls: Sequence[float], first: int) -> Iterator[tuple[Kind, _Curves]]:
     part = calls[first:]
-    for offset in _COARSE_OFFSETS:
+    for offset in _CURVE_OFFSETS:
         logarithm = [math.log(done + offset * calls[-1]) for done in part]
         for step in _iter_steps(len(part)):
             yield Kind.CURVE_AND_STEP, (logarithm, *step)
