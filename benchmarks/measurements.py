@@ -16,18 +16,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from builder.config.metrics import METRICS
+from builder.config.thresholds import Direction
 from builder.judge.measurements.answers import Answer
 from builder.judge.measurements.decision import decide
 from builder.judge.measurements.leaks import LeakAnswer, judge_leak
 from builder.judge.measurements.looks import plan_looks
-from builder.judge.measurements.metrics import METRICS, Measurement
+from builder.judge.measurements.measurement import Measurement
 from builder.judge.measurements.quantiles import compute_round_quantiles
 from builder.judge.measurements.resources import RESOURCES, UsageSample
-from builder.judge.measurements.thresholds import Direction
 
 SEED = 20
 MOST_ROUNDS = 40
-COMPARED = ("p50", "p75", "p95", "p99", "throughput", "cpu_per_call", "rss_peak", "import")
+COMPARED = ("p50", "p75", "p95", "p99", "throughput", "cpu", "rss_peak", "import")
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 CHANGES = {"equal": 1.0, "2 % slower": 1.02, "8 % slower": 1.08}
 SAMPLES = 3600  # an hour, a sample a second

@@ -101,6 +101,9 @@ def interpreter_path(directory: str) -> str:
     return f"/opt/python/{directory}/bin/python"
 
 
+_JIT_OPTION = "--enable-experimental-jit"
+
+
 class Interpreter(_Row):
     """What the tables of interpreters share: a release of CPython and how it is compiled."""
 
@@ -117,6 +120,16 @@ class Interpreter(_Row):
     def python(self) -> str:
         """Where it is in images."""
         return interpreter_path(self.directory)
+
+    @property
+    def wheel_abi(self) -> str:
+        """ABI tag of the wheels that it installs (PEP 425)."""
+        return self.name
+
+    @property
+    def has_jit(self) -> bool:
+        """Whether it is compiled with the JIT (PEP 744), which PYTHON_JIT turns on and off."""
+        return any(option.startswith(_JIT_OPTION) for option in self.configure)
 
 
 class Abi(Interpreter):
@@ -141,6 +154,11 @@ class Comparison(Interpreter):
     packages: tuple[str, ...]
     """System packages that compiling it needs beside what every interpreter does."""
 
+    @property
+    def wheel_abi(self) -> str:
+        """ABI tag of the wheels that it installs."""
+        return self.abi
+
 
 class Catalog(_Row):
     """All tables, checked when loaded."""
@@ -155,6 +173,11 @@ class Catalog(_Row):
     """By name, in the order of the table."""
     comparisons: dict[str, Comparison]
     """By name, in the order of the table."""
+
+    @property
+    def interpreters(self) -> dict[str, Interpreter]:
+        """All that wheels are made for and that those are compared with, by name."""
+        return {**self.abis, **self.comparisons}
 
     @property
     def abi_releases(self) -> dict[str, Release]:

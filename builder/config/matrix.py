@@ -482,6 +482,8 @@ def _find_model(location: tuple[str | int, ...]) -> type[Table]:
             return OwnTests
         case ("packages", _, *_):
             return Package
+        case ("applications", _, "scenarios", _, *_):
+            return Scenario
         case ("applications", _, _, *_):
             return Application
         case ("notify", _, str(kind), _, *_):

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from builder.config.metrics import MetricName
 from builder.evidence.base import Facts, Many, Model
-
-Metric = Literal[
-    "p50",
-    "p75",
-    "p95",
-    "p99",
-    "throughput",
-    "cpu",
-    "start",
-    "rss",
-    "rss_peak",
-    "duration",
-]
-"""What is measured: quantiles of latencies (s), calls or requests a second, CPU time of one (s), time to the first
-answer (s), resident memory after all and at its most (bytes), and how long a command takes (s)."""
 
 _Amount = Annotated[float, Field(ge=0, strict=False)]
 
@@ -32,8 +18,11 @@ class Reading(Model):
     count: Annotated[int, Field(gt=0)]
     """How many calls or requests were timed."""
 
-    metrics: dict[Metric, _Amount]
-    """What that came to."""
+    metrics: dict[MetricName, _Amount]
+    """What that came to: seconds, bytes, calls or requests a second."""
+
+    latencies_s: Many[_Amount] = ()
+    """How long each took, where there are too few of them for quantiles; `metrics` has those otherwise."""
 
     gil: bool | None = None
     """Whether the GIL was on in the end, of an interpreter that can be without one; None where that is not known."""
@@ -69,7 +58,7 @@ class MeasuredVariant(Model):
     """Of the variant: `cp314t/4`."""
 
     interpreter: str
-    """That it is run by: `cp314t`."""
+    """What it is run by, and how: `cp314t`, `cp314-jit on`, `cp314 canary`."""
 
     version: str
     """The release of CPython."""
@@ -79,6 +68,9 @@ class MeasuredVariant(Model):
 
     baseline: str = ""
     """The variant that it is compared with; empty for none."""
+
+    is_control: bool = False
+    """Whether it is an equal copy of its baseline, by which it is seen what this machine can measure."""
 
 
 class MeasuredMachine(Model):
@@ -97,6 +89,16 @@ class MeasuredMachine(Model):
     """Release of the kernel."""
 
 
+class PendingWheels(Model):
+    """A release of the channel `canary/` that was measured beside what `simple/` has."""
+
+    release: str
+    """`numpy==2.4.0`."""
+
+    hashes: Many[str]
+    """The sha256 of every wheel of it that was pending: what was measured is about these and no others."""
+
+
 class MeasurementFacts(MeasurementAnswer):
     """What a measurement found out."""
 
@@ -112,5 +114,9 @@ class MeasurementFacts(MeasurementAnswer):
     lacking: dict[str, str]
     """By interpreter that could not be measured with, why: what it has no wheel of."""
 
-    thresholds: dict[str, dict[Metric, float]]
-    """By scenario and metric, the change that counts, as a share, where it is another one than the default."""
+    thresholds: dict[str, dict[MetricName, str]]
+    """By scenario and metric how much worse it may get, as the matrix has it; a metric that is not named has the
+    default."""
+
+    pending: Many[PendingWheels] = ()
+    """The releases of `canary/` that it is about; empty for a comparison of interpreters."""

@@ -17,6 +17,7 @@ from builder.evidence.measurement import (
     MeasuredVariant,
     MeasurementAnswer,
     MeasurementFacts,
+    PendingWheels,
 )
 from builder.host.machine import describe_machine
 from builder.jobs.application import index_files, project_files
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from builder.config.catalog import Interpreter
+    from builder.config.metrics import MetricName
     from builder.config.scenarios import Scenario
     from builder.jobs.application import LockedWheels
     from builder.jobs.job import Inputs, Needs, Tools
@@ -64,17 +66,21 @@ class Variant:
 
     Attributes:
         name: of the variant.
-        environment: name of the interpreter.
+        title: what it is run by, and how: `cp314-jit on`.
+        environment: name of the environment.
         threads: how many make calls.
         variables: of the environment, such as PYTHON_JIT.
         baseline: name of the variant that it is compared with; empty for none.
+        is_control: whether it is an equal copy of its baseline.
     """
 
     name: str
+    title: str
     environment: str
     threads: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
     baseline: str = ""
+    is_control: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +91,7 @@ class Measurement:
         name: of the application, in the matrix.
         base: the base's name.
         python: the interpreter in the image that runs the program which measures.
-        environments: by the interpreter's name.
+        environments: by name.
         variants: what is compared, those that others are compared with first.
         scenarios: by name.
         lacking: by interpreter that it cannot be measured with, why.
@@ -97,6 +103,7 @@ class Measurement:
         limit_s: after so long no other round of a scenario begins.
         moment: when it began, UTC and ISO 8601. Each measurement is one of its own: what a machine did once, it need
             not do again.
+        pending: the releases of `canary/` that it is about.
     """
 
     name: str
@@ -113,6 +120,7 @@ class Measurement:
     seconds: float
     limit_s: float
     moment: str
+    pending: tuple[PendingWheels, ...] = ()
 
     @cached_property
     def id(self) -> JobId:
@@ -188,7 +196,10 @@ class Measurement:
             answer: of the program that measured.
             lacking: by interpreter that it could not be measured with after all, why.
         """
-        thresholds = {name: dict(scenario.thresholds) for name, scenario in self.scenarios.items()}
+        thresholds: dict[str, dict[MetricName, str]] = {}
+        for name, scenario in self.scenarios.items():
+            thresholds[name] = {key: str(value) for key, value in scenario.thresholds.items()}
+
         facts = MeasurementFacts(
             errors=answer.errors,
             scenarios=answer.scenarios,
@@ -197,6 +208,7 @@ class Measurement:
             variants=self._describe_variants(),
             lacking={**self.lacking, **lacking},
             thresholds=thresholds,
+            pending=self.pending,
         )
         return Result(facts=facts)
 
@@ -207,10 +219,11 @@ class Measurement:
             described.append(
                 MeasuredVariant(
                     name=variant.name,
-                    interpreter=interpreter.name,
+                    interpreter=variant.title,
                     version=interpreter.release,
                     threads=variant.threads,
                     baseline=variant.baseline,
+                    is_control=variant.is_control,
                 )
             )
 

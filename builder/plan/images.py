@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.jobs.images.base import BaseImage
-from builder.jobs.images.ids import COMPARISON_INTERPRETERS
+from builder.jobs.images.ids import COMPARISON_INTERPRETERS, INTERPRETERS
 from builder.jobs.images.interpreters import InterpretersImage
 from builder.jobs.images.measure import MeasureImage
 from builder.jobs.images.proxy import IndexImage
@@ -14,7 +14,7 @@ from builder.jobs.images.python import BuilderImage, VerifyImage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from builder.config.catalog import Abi, Catalog
+    from builder.config.catalog import Abi, Catalog, Comparison
     from builder.jobs.job import Job
 
 
@@ -49,24 +49,29 @@ def image_jobs(
         yield IndexImage(base=oldest, abi=abis[0])
 
 
-def measure_image_jobs(bases: tuple[str, ...], catalog: Catalog) -> Iterator[Job]:
-    """Iterate over the jobs that make the images to measure in, besides those of `image_jobs`, which they need.
+def measure_image_jobs(
+    base: str, comparisons: tuple[Comparison, ...], catalog: Catalog
+) -> Iterator[Job]:
+    """Iterate over the jobs that make the image to measure in, besides those of `image_jobs`, which they need.
 
     Args:
-        bases: as in `image_jobs`.
+        base: name of the base that is measured on; the interpreters to compare with are compiled on it.
+        comparisons: what is compared with; where there are none, none are compiled.
         catalog: bases and interpreters.
     """
-    comparisons = tuple(catalog.comparisons.values())
+    if not comparisons:
+        yield MeasureImage(base=base, interpreters=INTERPRETERS)
+        return
+
     packages: set[str] = set()
     for comparison in comparisons:
         packages.update(comparison.packages)
 
     yield InterpretersImage(
         id=COMPARISON_INTERPRETERS,
-        base=catalog.oldest(bases).name,
+        base=base,
         interpreters=comparisons,
         releases=catalog.releases,
         packages=tuple(sorted(packages)),
     )
-    for name in bases:
-        yield MeasureImage(base=name)
+    yield MeasureImage(base=base)

@@ -4,9 +4,9 @@ Usage: python -m inside.measure.caller, with the environment's interpreter, aske
 
 The request has `project`, the folder that the function is imported from; `call`, `MODULE:FUNCTION`, which takes no
 arguments and may be a coroutine function; `threads`; `count`, how many calls are timed in all, or null: then it is so
-many as take `seconds` after a warm-up. The answer is a reading (readings.py), with `start`, the seconds from the
-beginning of the import to the end of the first call, and `gil`, whether the GIL was on in the end (null where an
-interpreter always has one).
+many as take `seconds` after a warm-up. The answer is a reading (readings.py), with `import`, the seconds that importing
+the module took, `start`, those from the beginning of the import to the end of the first call, and `gil`, whether the
+GIL was on in the end (null where an interpreter always has one).
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
     began = time.perf_counter()
     function = import_function(request["call"])
+    import_s = time.perf_counter() - began
     with Crew(function, request["threads"]) as crew:
         crew.make_calls(1)
         start_s = time.perf_counter() - began
@@ -65,9 +66,13 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         cpu_s = time.process_time() - cpu_before_s
         rss_bytes, peak_rss_bytes = read_own_memory()
 
-    reading = make_reading(
-        latencies_s, wall_s, cpu_s, start=start_s, rss=rss_bytes, rss_peak=peak_rss_bytes
-    )
+    others = {
+        "import": import_s,
+        "start": start_s,
+        "rss": rss_bytes,
+        "rss_peak": peak_rss_bytes,
+    }
+    reading = make_reading(latencies_s, wall_s, cpu_s, **others)
     return {**reading, "gil": is_gil_enabled()}
 
 

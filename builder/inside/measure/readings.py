@@ -11,6 +11,10 @@ from typing import Any
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _SHARES = {"p50": 0.50, "p75": 0.75, "p95": 0.95, "p99": 0.99}
 
+ENOUGH_CALLS = 1000
+"""With so many, ten lie beyond the rarest quantile. Of fewer, quantiles of one reading say little: the latencies are
+answered, so that those of several rounds can be pooled."""
+
 # Fields of /proc/PID/stat after the name of the program, which may have blanks (proc_pid_stat(5)).
 _SESSION = 3
 _CPU_TICKS = slice(11, 15)
@@ -105,10 +109,11 @@ def make_reading(
         others: what was measured besides.
     """
     count = len(latencies_s)
-    metrics = {
-        **find_quantiles(latencies_s),
-        "throughput": count / wall_s,
-        "cpu": cpu_s / count,
-        **others,
-    }
-    return {"count": count, "metrics": metrics}
+    reading: dict[str, Any] = {"count": count}
+    metrics = {"throughput": count / wall_s, "cpu": cpu_s / count, **others}
+    if count < ENOUGH_CALLS:
+        reading["latencies_s"] = latencies_s
+    else:
+        metrics |= find_quantiles(latencies_s)
+
+    return {**reading, "metrics": metrics}

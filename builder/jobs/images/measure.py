@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from builder.evidence.image import read_image_tag
 from builder.jobs.images.ids import COMPARISON_INTERPRETERS, role_image_id
 from builder.jobs.images.image import BuiltImage
+from builder.store.job_ids import JobId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from builder.jobs.job import Inputs, Needs
-    from builder.store.job_ids import JobId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +23,11 @@ class MeasureImage(BuiltImage):
 
     Attributes:
         base: the base's name.
+        interpreters: the job that compiles those to compare with; without any, that of the farm's own.
     """
 
     base: str
+    interpreters: JobId = COMPARISON_INTERPRETERS
 
     recipe: ClassVar[str] = "measure"
 
@@ -41,7 +43,7 @@ class MeasureImage(BuiltImage):
     def needs(self) -> Needs:
         return {
             "verify": role_image_id("verify", self.base),
-            "interpreters": COMPARISON_INTERPRETERS,
+            "interpreters": self.interpreters,
         }
 
     def settings(self) -> Mapping[str, object]:

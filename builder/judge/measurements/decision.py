@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from builder.judge.measurements.intervals import Interval
-    from builder.judge.measurements.metrics import Measurement
+    from builder.judge.measurements.measurement import Measurement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from builder.judge.measurements.intervals import Interval, estimate_shift
 from builder.judge.measurements.sample import answer_interval
 
 if TYPE_CHECKING:
-    from builder.judge.measurements.metrics import Measurement
+    from builder.judge.measurements.measurement import Measurement
 
 
 _ERROR = 0.01

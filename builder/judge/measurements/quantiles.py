@@ -1,7 +1,7 @@
 """Latencies of rounds -> quantiles to compare, and quantiles to show. Percentiles are never averaged.
 
 The quantile is that of type 7 (R. J. Hyndman, Y. Fan, "Sample Quantiles in Statistical Packages", 1996), which looks at
-two neighbouring values. The estimator of F. E. Harrell and C. E. Davis (1982) weighs all values: docs/decisions/0038
+two neighbouring values. The estimator of F. E. Harrell and C. E. Davis (1982) weighs all values: docs/decisions/0040
 has the figures by which it varies up to three times as much where one call in 200 stalls.
 """
 

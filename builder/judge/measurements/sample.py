@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder.config.thresholds import Direction
 from builder.judge.measurements.answers import Answer, Comparison, Reason
 from builder.judge.measurements.intervals import Interval, PairAverages
 from builder.judge.measurements.rounds import find_outliers, find_trend
-from builder.judge.measurements.thresholds import Direction
 
 if TYPE_CHECKING:
-    from builder.judge.measurements.metrics import Measurement
+    from builder.judge.measurements.measurement import Measurement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import measurements as simulation
 from benchmarks.measurements import MACHINES, Machine
-from builder.judge.measurements.metrics import Measurement
+from builder.judge.measurements.measurement import Measurement
 
 
 def log_ratios(machine: Machine, change: float) -> tuple[list[float], list[float]]:

@@ -40,6 +40,15 @@ def test_a_reading_gives_the_cpu_time_of_one_call_and_calls_a_second():
     assert reading["metrics"]["rss"] == 7
 
 
+def test_latencies_are_answered_where_there_are_too_few_for_quantiles():
+    few = make_reading([0.1] * 999, wall_s=1.0, cpu_s=1.0)
+    assert len(few["latencies_s"]) == few["count"] == 999
+    assert "p50" not in few["metrics"]
+    enough = make_reading([0.1] * 1000, wall_s=1.0, cpu_s=1.0)
+    assert "latencies_s" not in enough
+    assert enough["metrics"]["p99"] == 0.1
+
+
 def test_usage_counts_the_processes_of_a_session_with_what_they_started():
     program = (
         "import os, sys, time; block = bytearray(30 << 20); os.fork(); "

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.config.metrics import METRICS
+from builder.config.thresholds import parse_threshold
 from builder.judge.measurements.answers import Answer, Comparison, Reason
 from builder.judge.measurements.decision import decide
 from builder.judge.measurements.looks import Look, plan_looks
-from builder.judge.measurements.metrics import METRICS, Measurement
-from builder.judge.measurements.thresholds import parse_threshold
+from builder.judge.measurements.measurement import Measurement
 
 ROUNDS = 40
 PLAN = plan_looks(most_rounds=ROUNDS, metrics=1)
@@ -126,9 +127,7 @@ def test_what_a_look_decided_stays_decided():
 def test_a_ratio_that_drifts_is_not_one_figure():
     base = tuple(1.0 + 0.001 * (place % 7) for place in range(ROUNDS))
     growing = tuple(value * (1 + 0.01 * place) for place, value in enumerate(base))
-    found = judge(
-        Measurement(metric=METRICS["rss_steady"], values={"baseline": base, "variant": growing})
-    )
+    found = judge(Measurement(metric=METRICS["rss"], values={"baseline": base, "variant": growing}))
     assert (found.answer, found.reason) == (Answer.UNKNOWN, Reason.DRIFT)
     assert "changed 1.39-fold" in found.explanation
 

@@ -2,9 +2,10 @@ import random
 
 import pytest
 
+from builder.config.metrics import METRICS
 from builder.judge.measurements.answers import Answer
 from builder.judge.measurements.history import Basis, MeasuredRun, compare_with_record
-from builder.judge.measurements.metrics import METRICS, Measurement
+from builder.judge.measurements.measurement import Measurement
 
 
 def run(

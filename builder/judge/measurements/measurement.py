@@ -1,4 +1,4 @@
-"""What is compared: the metrics, and their values round by round."""
+"""What is compared: the values of a metric, round by round."""
 
 from __future__ import annotations
 
@@ -6,44 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.judge.measurements.thresholds import DEFAULT_THRESHOLD, Direction, Threshold
+from builder.config.thresholds import DEFAULT_THRESHOLD, Threshold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metric:
-    """Something that is measured once a round.
-
-    Attributes:
-        name: `p99`, as scenarios write it.
-        title: for sentences: `99th percentile of the latency`.
-        unit: `s`, `B`, `1/s`.
-        direction: which way it gets better.
-    """
-
-    name: str
-    title: str
-    unit: str
-    direction: Direction = Direction.LESS
-
-
-_ALL = (
-    Metric(name="p50", title="median latency", unit="s"),
-    Metric(name="p75", title="75th percentile of the latency", unit="s"),
-    Metric(name="p95", title="95th percentile of the latency", unit="s"),
-    Metric(name="p99", title="99th percentile of the latency", unit="s"),
-    Metric(name="throughput", title="throughput", unit="1/s", direction=Direction.MORE),
-    Metric(name="cpu_per_call", title="CPU time of a call", unit="s"),
-    Metric(name="rss_peak", title="peak memory", unit="B"),
-    Metric(name="rss_steady", title="steady memory", unit="B"),
-    Metric(name="import", title="import time", unit="s"),
-    Metric(name="first_answer", title="time to the first answer", unit="s"),
-)
-
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
-"""By name."""
+    from builder.config.metrics import Metric
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from builder.judge.measurements.thresholds import (
+from builder.config.thresholds import (
     Direction,
     Threshold,
     ThresholdField,
