@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from builder.jobs.application import LockedWheels
     from builder.jobs.job import Inputs, Needs, Tools
 
+CANARY = "canary"
+"""Stands in the id of a job that measures what waits in that channel."""
+
 _PROGRAM = Program(package="measure", answer=MeasurementAnswer, supervises=True)
 
 _INSTALL_S = 1200
@@ -45,6 +48,17 @@ _READING_S = 200
 """Longest time of one reading: starting it, warming it up, measuring it."""
 
 _PROJECT_FOLDER = "/farm/project"
+
+
+def measurement_id(application: str, base: str, *, is_canary: bool) -> JobId:
+    """Return the id of the job that measures an application.
+
+    Args:
+        application: its name in the matrix.
+        base: what it is measured on.
+        is_canary: whether it measures what waits in `canary/`, and not interpreters.
+    """
+    return JobId(JobKind.MEASUREMENT, application, base, CANARY if is_canary else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +138,7 @@ class Measurement:
 
     @cached_property
     def id(self) -> JobId:
-        return JobId(JobKind.MEASUREMENT, self.name, self.base)
+        return measurement_id(self.name, self.base, is_canary=bool(self.pending))
 
     @cached_property
     def needs(self) -> Needs:

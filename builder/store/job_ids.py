@@ -33,7 +33,8 @@ class JobId(NamedTuple):
         name: the package; of a job that makes an image, the image; of an application, its name in the matrix.
         base: the base that the package is built on, or an application is measured on; of one that is tried, the ABI;
             empty for an image.
-        loaded_on: of a load job and of an application, the base that the wheels are loaded on; empty otherwise.
+        loaded_on: of a load job and of an application, the base that the wheels are loaded on; of a measurement of what
+            waits in a channel, the channel; empty otherwise.
     """
 
     kind: str

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     """Why nothing is said of a metric."""
 
     TOO_FEW_ROUNDS = "too few rounds"
+    TOO_FEW_CALLS = "too few calls"
     TOO_WIDE = "too much noise"
     NEAR_THRESHOLD = "too near the threshold"
     DRIFT = "the ratio drifted"
@@ -63,3 +64,15 @@ class Comparison:
     reason: Reason | None = None
     explanation: str = ""
     outliers: tuple[Outlier, ...] = ()
+
+    def describe(self) -> str:
+        """Return what is said as a sentence without its end.
+
+        `p99 of cp314t/1 is worse: 1.12 times the baseline (1.08 to 1.16)`
+        """
+        subject = f"{self.metric} of {self.variant} is {self.answer}"
+        if self.answer is Answer.UNKNOWN or self.ratio is None:
+            return f"{subject}: {self.explanation}"
+
+        low, high = f"{self.ratio.low:.3g}", f"{self.ratio.high:.3g}"
+        return f"{subject}: {self.ratio.estimate:.3g} times the baseline ({low} to {high})"

@@ -1,0 +1,84 @@
+"""Measurements on record: which there are, and which one later ones are compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.evidence.base import EvidenceError
+from builder.evidence.kinds import is_readable
+from builder.evidence.measurement import MeasurementFacts
+from builder.jobs.measurement import CANARY
+from builder.judge.measurements.application import judge_with_history
+from builder.store.job_ids import JobId, JobKind
+
+if TYPE_CHECKING:
+    from builder.judge.measurements.application import JudgedMeasurement
+    from builder.store.evidence import Evidence
+    from builder.store.store import Store
+
+
+def recall_measurement(store: Store, job: JobId) -> JudgedMeasurement | None:
+    """Return what is said of the newest measurement that a job made; None where there is none that can be read.
+
+    It is compared with the one that was pinned, or else with the one before it. One of a channel is compared with none:
+    each is about other releases.
+
+    Args:
+        store: has all measurements.
+        job: the job that makes them.
+    """
+    history: list[MeasurementFacts] = []
+    for evidence in store.all_evidence_of(JobKind.MEASUREMENT, job.name):
+        facts = _read(evidence) if evidence.job == job else None
+        if facts is not None:
+            history.append(facts)
+    if not history:
+        return None
+
+    record = None
+    if job.loaded_on != CANARY:
+        record = _find_pinned(store, job)
+        if record is None and len(history) > 1:
+            record = history[-2]
+    if record is not None and record.moment == history[-1].moment:
+        record = None
+    return judge_with_history(job.name, job.base, history, record)
+
+
+def recall_measurements(store: Store) -> tuple[JudgedMeasurement, ...]:
+    """Return what is said of the newest measurement of everything that was ever measured, by name."""
+    jobs = {evidence.job for evidence in store.all_evidence_of(JobKind.MEASUREMENT, "*")}
+    recalled = [recall_measurement(store, job) for job in sorted(jobs)]
+    return tuple(judged for judged in recalled if judged is not None)
+
+
+def pin_measurement(store: Store, job: JobId) -> None:
+    """Make the newest measurement of a job what later ones are compared with."""
+    newest = store.newest_evidence(job)
+    if newest is not None:
+        store.set_note(_name_note(job), newest.key)
+
+
+def find_pinned_key(store: Store, job: JobId) -> str | None:
+    """Return the key of the measurement that others of a job are compared with; None where none was pinned."""
+    return store.get_note(_name_note(job))
+
+
+def _find_pinned(store: Store, job: JobId) -> MeasurementFacts | None:
+    key = find_pinned_key(store, job)
+    evidence = None if key is None else store.get(key)
+    return None if evidence is None else _read(evidence)
+
+
+def _name_note(job: JobId) -> str:
+    return f"compared-with:{job}"
+
+
+def _read(evidence: Evidence) -> MeasurementFacts | None:
+    """Return the facts of a measurement; None where they cannot be read, which is no reason to measure nothing."""
+    if not evidence.is_determined or not is_readable(evidence):
+        return None
+    try:
+        return MeasurementFacts.read(evidence)
+    except EvidenceError:
+        return None
