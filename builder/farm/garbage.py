@@ -3,8 +3,9 @@
 Referred to is: evidence that a run of the matrix would use, at any effort, and the newest of every job of such a run or
 about a package or an application that verdicts.json has; the files and logs of that; wheels and metadata of every
 snapshot, and so of the index; sources of the matrix; locks of these jobs, and the files of the package index that they
-name; replays of findings in verdicts.json; the measurements that later ones are compared with. Of the rest, what is younger than a number of days stays as well, as far as
-it fits into a number of bytes. With the evidence of an image goes the image.
+name; replays of findings in verdicts.json; measurements that later ones are compared with. Of the rest, what is younger
+than a number of days stays as well, as far as it fits into a number of bytes. With the evidence of an image goes the
+image.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from builder.judge.measurements.application import judge_with_history
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from builder.judge.measurements.application import JudgedMeasurement
     from builder.store.evidence import Evidence
     from builder.store.store import Store
@@ -27,22 +29,33 @@ def recall_measurement(store: Store, job: JobId) -> JudgedMeasurement | None:
         store: has all measurements.
         job: the job that makes them.
     """
-    history: list[MeasurementFacts] = []
+    history: dict[str, MeasurementFacts] = {}
     for evidence in store.all_evidence_of(JobKind.MEASUREMENT, job.name):
         facts = _read(evidence) if evidence.job == job else None
         if facts is not None:
-            history.append(facts)
+            history[evidence.key] = facts
     if not history:
         return None
 
-    record = None
+    record_key = None
     if job.loaded_on != CANARY:
-        record = _find_pinned(store, job)
-        if record is None and len(history) > 1:
-            record = history[-2]
-    if record is not None and record.moment == history[-1].moment:
-        record = None
-    return judge_with_history(job.name, job.base, history, record)
+        record_key = _choose_record(list(history), find_pinned_key(store, job))
+
+    record = None if record_key is None else history[record_key]
+    return judge_with_history(job.name, job.base, list(history.values()), record)
+
+
+def _choose_record(keys: Sequence[str], pinned_key: str | None) -> str | None:
+    """Return which measurement the newest is compared with; None where there is no other.
+
+    Args:
+        keys: of all measurements, the newest last.
+        pinned_key: that of the one that was pinned, which may be gone; None where none was.
+    """
+    *earlier_keys, newest_key = keys
+    if pinned_key in keys:
+        return None if pinned_key == newest_key else pinned_key
+    return earlier_keys[-1] if earlier_keys else None
 
 
 def recall_measurements(store: Store) -> tuple[JudgedMeasurement, ...]:
@@ -62,12 +75,6 @@ def pin_measurement(store: Store, job: JobId) -> None:
 def find_pinned_key(store: Store, job: JobId) -> str | None:
     """Return the key of the measurement that others of a job are compared with; None where none was pinned."""
     return store.get_note(_name_note(job))
-
-
-def _find_pinned(store: Store, job: JobId) -> MeasurementFacts | None:
-    key = find_pinned_key(store, job)
-    evidence = None if key is None else store.get(key)
-    return None if evidence is None else _read(evidence)
 
 
 def _name_note(job: JobId) -> str:

@@ -113,9 +113,14 @@ def make_job(
         rounds=request.rounds,
         seconds=request.seconds,
         limit_s=_SCENARIO_LIMIT_S,
-        moment=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        moment=read_clock(),
         pending=compared.pending,
     )
+
+
+def read_clock() -> str:
+    """Return what time it is, UTC and ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _compare_interpreters(

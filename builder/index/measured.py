@@ -38,28 +38,29 @@ def find_measured(store: Store) -> dict[frozenset[str], GateResult]:
     Args:
         store: has the measurements.
     """
-    newest: dict[frozenset[str], dict[JobId, MeasurementFacts]] = {}
-    for job, facts in _iter_measurements(store):
+    newest: dict[frozenset[str], dict[JobId, str]] = {}
+    measured: dict[str, tuple[JobId, MeasurementFacts]] = {}
+    for key, job, facts in _iter_measurements(store):
+        measured[key] = (job, facts)
         for pending in facts.pending:
-            newest.setdefault(frozenset(pending.hashes), {})[job] = facts
+            newest.setdefault(frozenset(pending.hashes), {})[job] = key
 
-    # A measurement is about many releases, and judging one takes a moment.
-    judged: dict[tuple[JobId, str], GateResult] = {}
+    # One measurement is about many releases, and judging it takes a moment.
+    judged: dict[str, GateResult] = {}
     results: dict[frozenset[str], GateResult] = {}
-    for hashes, measurements in newest.items():
+    for hashes, keys in newest.items():
         opinions: list[GateResult] = []
-        for job, facts in measurements.items():
-            key = (job, facts.moment)
+        for key in keys.values():
             if key not in judged:
-                judged[key] = _judge(job, facts)
+                judged[key] = _judge(*measured[key])
             opinions.append(judged[key])
         results[hashes] = min(opinions, key=lambda one: _STRICTEST_FIRST.index(one.outcome))
 
     return results
 
 
-def _iter_measurements(store: Store) -> Iterator[tuple[JobId, MeasurementFacts]]:
-    """Yield the measurements of releases that waited, the oldest first; what cannot be read says nothing."""
+def _iter_measurements(store: Store) -> Iterator[tuple[str, JobId, MeasurementFacts]]:
+    """Yield (key, job, facts) of each measurement of releases that waited, the oldest first, if it can be read."""
     for evidence in store.all_evidence_of(JobKind.MEASUREMENT, "*"):
         if not is_readable(evidence):
             continue
@@ -68,7 +69,7 @@ def _iter_measurements(store: Store) -> Iterator[tuple[JobId, MeasurementFacts]]
         except EvidenceError:
             continue
         if facts.pending:
-            yield evidence.job, facts
+            yield evidence.key, evidence.job, facts
 
 
 def _judge(job: JobId, facts: MeasurementFacts) -> GateResult:
