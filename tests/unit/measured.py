@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from builder.config.metrics import MetricName
 from builder.evidence.measurement import (
     MeasuredMachine,
     MeasuredVariant,
@@ -16,7 +17,7 @@ from builder.evidence.measurement import (
 )
 
 MACHINE = MeasuredMachine(processor="Abacus 9", cpus=2, memory_bytes=4 << 30, kernel="6.1")
-BASE_S = {"p50": 0.010, "p99": 0.020, "cpu": 0.008}
+BASE_S: dict[MetricName, float] = {"p50": 0.010, "p99": 0.020, "cpu": 0.008}
 ROUNDS = 30
 
 
@@ -49,10 +50,10 @@ def readings(
     for _ in range(rounds):
         of_round: dict[str, Reading] = {}
         for variant_name, changes in ratios.items():
-            metrics = {
-                metric: seconds * changes.get(metric, 1.0) * chance.lognormvariate(0.0, noise)
-                for metric, seconds in BASE_S.items()
-            }
+            metrics: dict[MetricName, float] = {}
+            for metric, seconds in BASE_S.items():
+                factor = changes.get(metric, 1.0) * chance.lognormvariate(0.0, noise)
+                metrics[metric] = seconds * factor
             of_round[variant_name] = Reading(count=1000, metrics=metrics)
         done.append(of_round)
     return ScenarioReadings(name=name, rounds=tuple(done), failures=dict(failures or {}))

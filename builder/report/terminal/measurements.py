@@ -65,7 +65,10 @@ def _make_table(scenario: ScenarioPart) -> Table:
     for name in titles:
         table.add_column(name, no_wrap=True, justify="right")
     for variant in scenario.variants:
-        cells = {metric.name: _show_cell(metric) for metric in variant.metrics}
+        cells: dict[str, Text] = {}
+        for metric in variant.metrics:
+            cells[metric.name] = _show_cell(metric)
+
         note = " (GIL on)" if variant.gil else ""
         table.add_row(Text(f"{variant.name}{note}"), *[cells.get(name, "") for name in titles])
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from builder.evidence.measurement import MeasurementAnswer
 from builder.inside.measure import measure, meter, service
+from builder.inside.measure.load import LoadError
 from builder.inside.measure.variant import Variant
 from builder.inside.supervise.accounts import OWN
 from builder.inside.supervise.output import Output
@@ -52,8 +54,11 @@ def test_every_variant_is_measured_in_every_round_and_the_first_sets_the_work(en
     assert measured["name"] == "bake"
     assert measured["failures"] == {}
     assert [set(readings) for readings in measured["rounds"]] == [{"one", "two"}] * 2
-    counts = {reading["count"] for readings in measured["rounds"] for reading in readings.values()}
-    assert len(counts) == 1
+    answer = MeasurementAnswer.check({"errors": {}, "scenarios": [measured]})
+    (readings,) = answer.scenarios
+    counts = [{reading.count for reading in round_.values()} for round_ in readings.rounds]
+    assert counts[0] == counts[1]
+    assert len(counts[0]) == 1
 
 
 def test_a_variant_that_fails_twice_is_left_out_and_says_why(environment: Path):
@@ -119,6 +124,6 @@ def test_a_service_that_does_not_answer_says_why(
     port = service.find_free_port()
     with (
         start([sys.executable, "-c", program, str(port)], tmp_path) as process,
-        pytest.raises(service.LoadError, match=complaint),
+        pytest.raises(LoadError, match=complaint),
     ):
         service.await_answer(process, port, path)
