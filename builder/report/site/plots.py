@@ -88,7 +88,7 @@ def _place(log_ratio: float, reach: float) -> float:
 def plot_trend(values: Sequence[float]) -> str:
     """Return the points of a line through the values, the oldest on the left; empty for fewer than two.
 
-    Its bottom is 0, so that a small change looks small.
+    Its bottom is half of the largest value: a tenth is seen, and noise of a hundredth is not.
     """
     if len(values) < 2:  # noqa: PLR2004 - a line has two ends
         return ""
@@ -97,7 +97,8 @@ def plot_trend(values: Sequence[float]) -> str:
     step = (WIDTH - 2 * _MARGIN) / (len(values) - 1)
     points: list[str] = []
     for place, value in enumerate(values):
-        height = HEIGHT - 2 - (HEIGHT - 4) * value / most
+        share = max(0.0, 2 * value / most - 1)
+        height = HEIGHT - 2 - (HEIGHT - 4) * share
         points.append(f"{_MARGIN + step * place:.1f},{height:.1f}")
 
     return " ".join(points)

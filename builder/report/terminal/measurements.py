@@ -108,7 +108,7 @@ def _describe_worse(part: MeasurementPart) -> Iterator[str]:
                 interval = f"{comparison.ratio.low:.3g} to {comparison.ratio.high:.3g}"
                 yield (
                     f"{scenario.name}: {metric.title} of {variant.name} is {show_amount(metric.value, metric.unit)}, "
-                    f"{comparison.ratio.ratio:.3g} times that of {variant.baseline} ({interval}; it may be "
+                    f"{comparison.ratio.ratio:.3g} times that of {variant.baseline} ({interval}; threshold "
                     f"{metric.threshold})"
                 )
 

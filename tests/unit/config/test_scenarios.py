@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builder.config.metrics import LATENCY_SHARES, METRICS
+from builder.config.values import NO_INPUTS
 from tests.unit.config.parsing import mistakes, parse
 
 TEXT = """
@@ -58,3 +59,12 @@ def test_a_mistake_says_where_it_is_and_what_was_expected(text: str, path: str, 
 
 def test_every_quantile_is_a_metric():
     assert set(LATENCY_SHARES) < set(METRICS)
+
+
+def test_no_result_of_a_run_goes_by_a_scenario():
+    with_scenario = parse(TEXT + 'call = "a:b"')
+    without = parse(TEXT.replace("[applications.shop.scenarios.list]", ""))
+    assert with_scenario != without
+    dumped = with_scenario.model_dump(mode="json", exclude=NO_INPUTS)
+    assert dumped == without.model_dump(mode="json", exclude=NO_INPUTS)
+    assert dumped["applications"]["shop"]["lock"] == "shop.txt"

@@ -104,7 +104,7 @@ def test_the_table_is_whole_in_a_pipe_and_says_what_is_worse():
     (row,) = [line for line in printed.splitlines() if line.startswith("cp314/1")]
     assert re.fullmatch(r"cp314/1 +-1[45] % better +\+1\d % worse +[+-]0\.\d % same", row.rstrip())
     assert "worse: list: 99th percentile of the latency of cp314/1 is 22." in printed
-    assert "it may be 5%)" in printed
+    assert "threshold 5%)" in printed
     assert f"since {BEFORE.moment}: list: 99th percentile" in printed
     assert "not measured with cp314t: foo 1.0" in printed
 
@@ -158,6 +158,7 @@ def test_plots_of_a_scenario_have_one_scale_and_stay_inside():
     assert plots.plot_interval(scenario.variants[0].metrics[0], reach) is None
 
 
-def test_a_trend_rises_from_the_bottom():
+def test_the_bottom_of_a_trend_is_half_of_its_largest_value():
     assert plots.plot_trend([1.0]) == ""
-    assert plots.plot_trend([0.0, 2.0]) == "4.0,16.0 156.0,2.0"
+    assert plots.plot_trend([0.0, 0.0]) == "4.0,16.0 156.0,16.0"
+    assert plots.plot_trend([0.5, 1.0, 1.5, 2.0]) == "4.0,16.0 54.7,16.0 105.3,9.0 156.0,2.0"
