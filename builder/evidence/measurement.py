@@ -22,7 +22,7 @@ class Reading(Model):
     """What that came to: seconds, bytes, calls or requests a second."""
 
     latencies_s: Many[_Amount] = ()
-    """How long each took, where there are too few of them for quantiles; `metrics` has those otherwise."""
+    """How long each took, where there are too few of them for every quantile; `metrics` has the others."""
 
     gil: bool | None = None
     """Whether the GIL was on in the end, of an interpreter that can be without one; None where that is not known."""

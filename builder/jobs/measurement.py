@@ -47,6 +47,12 @@ _INSTALL_S = 1200
 _READING_S = 200
 """Longest time of one reading: starting it, warming it up, measuring it."""
 
+_CPUS = 256.0
+"""As many as the machine has: a container that may use less is stopped in the middle of calls to keep to that."""
+
+_MEMORY_BYTES = 4 << 30
+"""For a service with its data, and a load generator."""
+
 _PROJECT_FOLDER = "/farm/project"
 
 
@@ -172,11 +178,18 @@ class Measurement:
 
     @property
     def limits(self) -> Limits:
-        """What the container may use: all CPUs, and time for the last rounds to end."""
-        installing_s = _INSTALL_S * len(self.environments)
+        """What the container may use: all CPUs, room for each environment, and time for the last rounds to end."""
+        environments = len(self.environments)
         each_s = self.limit_s + _READING_S * len(self.variants)
+        seconds = _INSTALL_S * environments + len(self.scenarios) * each_s
 
-        return Limits(timeout_s=math.ceil(installing_s + len(self.scenarios) * each_s))
+        return Limits(
+            timeout_s=math.ceil(seconds),
+            cpus=_CPUS,
+            memory_bytes=_MEMORY_BYTES,
+            disk_bytes=Limits().disk_bytes * environments,
+            inodes=Limits().inodes * environments,
+        )
 
     def run(self, inputs: Inputs, tools: Tools) -> Result:
         """Measure in a container that reaches nothing."""

@@ -61,7 +61,7 @@ DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     # A job beside it would take a part of what it measures.
     JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),
     JobKind.APPLICATION: _default_cost(60.0, 1024),
-    JobKind.MEASUREMENT: _default_cost(600.0, 2048, ALL_CPUS),
+    JobKind.MEASUREMENT: _default_cost(600.0, 4096, ALL_CPUS),
 }
 """Expected costs, by kind of job. They are guesses, and count only until a job of the kind has been recorded."""
 

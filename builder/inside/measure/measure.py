@@ -30,6 +30,8 @@ from .variant import Variant
 
 _TIMEOUT_S = 120.0
 """Longest time of one reading of a call or a command, which takes a few seconds."""
+_MOST_LATENCIES = 2_000_000
+"""Latencies that are answered at most, of some ten characters each: a larger answer is refused."""
 _MOST_FAILURES = 2
 """Readings of a variant that may fail before it is left out: one may be an accident."""
 
@@ -55,7 +57,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         scenarios: list[dict[str, Any]] = []
         for asked in request["scenarios"]:
             chosen = [variant for variant in variants if variant.name in asked["variants"]]
-            scenarios.append(measure_scenario(asked, chosen, request))
+            most_latencies = _MOST_LATENCIES // len(request["scenarios"])
+            scenarios.append(measure_scenario(asked, chosen, request, most_latencies))
 
     return {"errors": errors, "scenarios": scenarios}
 
@@ -82,7 +85,10 @@ def _make_variant(asked: dict[str, Any], request: dict[str, Any], folder: Path) 
 
 
 def measure_scenario(
-    scenario: dict[str, Any], variants: list[Variant], request: dict[str, Any]
+    scenario: dict[str, Any],
+    variants: list[Variant],
+    request: dict[str, Any],
+    most_latencies: int = _MOST_LATENCIES,
 ) -> dict[str, Any]:
     """Measure one scenario with every variant, round after round.
 
@@ -92,6 +98,7 @@ def measure_scenario(
         scenario: one of the request.
         variants: those that could be installed.
         request: has `rounds`, `seconds` and `limit_s`.
+        most_latencies: how many are answered; none where there would be more.
 
     Returns:
         `name`, `rounds` (each with a reading by variant) and `failures` (by variant, why it was left out).
@@ -111,10 +118,13 @@ def measure_scenario(
         readings: dict[str, Any] = {}
         for variant in active:
             reading = measure_once(scenario, variant, count, request["seconds"])
+            latencies_s = reading.pop("latencies_s", [])
             print(number, variant.name, json.dumps(reading), flush=True)
             if "error" in reading:
                 failures[variant.name].append(reading["error"])
                 continue
+            if len(latencies_s) * len(variants) * request["rounds"] <= most_latencies:
+                reading["latencies_s"] = latencies_s
             readings[variant.name] = reading
             count = count or reading["count"]
         rounds.append(readings)

@@ -11,9 +11,12 @@ from typing import Any
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _SHARES = {"p50": 0.50, "p75": 0.75, "p95": 0.95, "p99": 0.99}
 
-ENOUGH_CALLS = 1000
-"""With so many, ten lie beyond the rarest quantile. Of fewer, quantiles of one reading say little: the latencies are
-answered, so that those of several rounds can be pooled."""
+_MIN_CALLS_ABOVE = 10
+"""Fewest calls beyond a quantile, on its thinner side: of fewer it says little (builder/judge/measurements/quantiles.py
+has the same). Then the latencies are answered, so that those of several rounds can be pooled."""
+
+_DIGITS = 7
+"""Of a latency in seconds that is answered: a tenth of a microsecond, where a thousand take a second."""
 
 # Fields of /proc/PID/stat after the name of the program, which may have blanks (proc_pid_stat(5)).
 _SESSION = 3
@@ -109,11 +112,14 @@ def make_reading(
         others: what was measured besides.
     """
     count = len(latencies_s)
-    reading: dict[str, Any] = {"count": count}
     metrics = {"throughput": count / wall_s, "cpu": cpu_s / count, **others}
-    if count < ENOUGH_CALLS:
-        reading["latencies_s"] = latencies_s
-    else:
-        metrics |= find_quantiles(latencies_s)
+    quantiles = find_quantiles(latencies_s)
+    for name, share in _SHARES.items():
+        # Rounded, for 0.05 of 200 calls are not quite ten in binary.
+        if round(count * min(share, 1 - share), _DIGITS) >= _MIN_CALLS_ABOVE:
+            metrics[name] = quantiles[name]
 
-    return {**reading, "metrics": metrics}
+    reading: dict[str, Any] = {"count": count, "metrics": metrics}
+    if not quantiles.keys() <= metrics.keys():
+        reading["latencies_s"] = [round(latency_s, _DIGITS) for latency_s in latencies_s]
+    return reading

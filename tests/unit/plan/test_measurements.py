@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from builder.config import catalog
 from builder.config.catalog import Interpreter
 from builder.config.scenarios import Scenario
+from builder.engine.tasks import Limits
 from builder.jobs.images.measure import MeasureImage
 from builder.jobs.measurement import Environment, Measurement
 from builder.plan.graph import Plan
@@ -89,7 +92,9 @@ def test_system_packages_are_installed_into_the_image_that_is_measured_in():
     assert any(name.startswith("image:measure-debian-13+") for name in names)
 
 
-def test_the_job_has_time_for_every_installation_and_every_scenario():
+def test_the_job_has_time_and_room_for_every_installation_and_every_cpu():
     jobs = plan_with("cp314", "cp314t").jobs.values()
     (job,) = [one for one in jobs if isinstance(one, Measurement)]
     assert job.limits.timeout_s == 2 * 1200 + 60
+    assert job.limits.disk_bytes == 2 * Limits().disk_bytes
+    assert job.limits.usable_cpus == os.cpu_count()

@@ -61,6 +61,23 @@ def test_every_variant_is_measured_in_every_round_and_the_first_sets_the_work(en
     assert len(counts[0]) == 1
 
 
+@pytest.mark.parametrize(("most", "is_answered"), [(40, True), (39, False)], ids=str)
+def test_latencies_are_answered_up_to_a_limit(
+    environment: Path,
+    most: int,
+    is_answered: bool,  # noqa: FBT001 - what is expected
+):
+    (environment.parent / "wheelfarm_oven.py").write_text(
+        "import time\ndef bake(): time.sleep(0.001)\n"
+    )
+    request = {"rounds": 2, "seconds": 0.0, "limit_s": 60.0}
+    scenario = {"name": "bake", "call": "wheelfarm_oven:bake"}
+    measured = measure.measure_scenario(scenario, [make_variant(environment, "one")], request, most)
+    readings = [round_["one"] for round_ in measured["rounds"]]
+    assert [reading["count"] for reading in readings] == [20, 20]
+    assert ["latencies_s" in reading for reading in readings] == [is_answered] * 2
+
+
 def test_a_variant_that_fails_twice_is_left_out_and_says_why(environment: Path):
     variants = [
         make_variant(environment, "works", EXIT="0"),

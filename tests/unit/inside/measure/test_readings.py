@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,12 +42,27 @@ def test_a_reading_gives_the_cpu_time_of_one_call_and_calls_a_second():
 
 
 def test_latencies_are_answered_where_there_are_too_few_for_quantiles():
-    few = make_reading([0.1] * 999, wall_s=1.0, cpu_s=1.0)
-    assert len(few["latencies_s"]) == few["count"] == 999
-    assert "p50" not in few["metrics"]
     enough = make_reading([0.1] * 1000, wall_s=1.0, cpu_s=1.0)
     assert "latencies_s" not in enough
     assert enough["metrics"]["p99"] == 0.1
+    few = make_reading([0.1] * 999, wall_s=1.0, cpu_s=1.0)
+    assert few["latencies_s"] == [0.1] * 999
+
+
+@pytest.mark.parametrize(
+    ("count", "names"),
+    [
+        (19, []),
+        (20, ["p50"]),
+        (40, ["p50", "p75"]),
+        (199, ["p50", "p75"]),
+        (200, ["p50", "p75", "p95"]),
+    ],
+    ids=str,
+)
+def test_a_reading_has_the_quantiles_that_ten_calls_lie_beyond(count: int, names: list[str]):
+    metrics = make_reading([0.1] * count, wall_s=1.0, cpu_s=1.0)["metrics"]
+    assert [name for name in metrics if name.startswith("p")] == names
 
 
 def test_usage_counts_the_processes_of_a_session_with_what_they_started():
