@@ -118,5 +118,8 @@ class MeasurementFacts(MeasurementAnswer):
     """By scenario and metric how much worse it may get, as the matrix has it; a metric that is not named has the
     default."""
 
+    is_whole: bool
+    """Whether every scenario was measured, and with every interpreter of the matrix."""
+
     pending: Many[PendingWheels] = ()
     """The releases of `canary/` that it is about; empty for a comparison of interpreters."""

@@ -82,8 +82,7 @@ def measure_applications(
     names = select_applications(matrix, request)
     interpreters = select_interpreters(matrix, request)
     manifests = index.current_manifests(store)
-    if not manifests[index.SERVED_CHANNEL]:
-        raise MeasureError(f"{store.wheelhouse} has no index yet; start `wheelfarm run`")
+    _check_index(store, manifests)
 
     jobs: list[Measurement] = []
     failures: dict[str, str] = {}
@@ -110,6 +109,23 @@ def measure_applications(
     page = make_measure_document(recall_measurements(store), {})
     site.write_measurements(page, store.wheelhouse / "report")
     return MeasureResult(judged=tuple(judged), failures=failures)
+
+
+def _check_index(store: Store, manifests: Mapping[str, index.Manifest]) -> None:
+    """Go on if `simple/` has something that can be installed.
+
+    Raises:
+        MeasureError: it has nothing.
+    """
+    if manifests[index.SERVED_CHANNEL]:
+        return
+
+    if manifests.get(index.CANARY_CHANNEL):
+        raise MeasureError(
+            "simple/ has nothing yet to measure or to compare with; promote what waits in canary/ once: "
+            "`wheelfarm promote --force --reason TEXT`"
+        )
+    raise MeasureError(f"{store.wheelhouse} has no index yet; start `wheelfarm run`")
 
 
 def recall_applications(matrix: Matrix, store: Store, request: MeasureRequest) -> MeasureResult:

@@ -12,7 +12,7 @@ from builder.judge.measurements.application import judge_with_history
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from builder.judge.measurements.application import JudgedMeasurement
     from builder.store.evidence import Evidence
@@ -37,25 +37,38 @@ def recall_measurement(store: Store, job: JobId) -> JudgedMeasurement | None:
     if not history:
         return None
 
-    record_key = None
+    record = None
     if job.loaded_on != CANARY:
-        record_key = _choose_record(list(history), find_pinned_key(store, job))
+        record = _choose_record(history, find_pinned_key(store, job))
 
-    record = None if record_key is None else history[record_key]
     return judge_with_history(job.name, job.base, list(history.values()), record)
 
 
-def _choose_record(keys: Sequence[str], pinned_key: str | None) -> str | None:
+def _choose_record(
+    history: Mapping[str, MeasurementFacts], pinned_key: str | None
+) -> MeasurementFacts | None:
     """Return which measurement the newest is compared with; None where there is no other.
 
+    Without a pinned one it is the last before it with all of its scenarios: in between, a person may have looked at one
+    of them.
+
     Args:
-        keys: of all measurements, the newest last.
+        history: all measurements by key, the newest last.
         pinned_key: that of the one that was pinned, which may be gone; None where none was.
     """
-    *earlier_keys, newest_key = keys
-    if pinned_key in keys:
-        return None if pinned_key == newest_key else pinned_key
-    return earlier_keys[-1] if earlier_keys else None
+    *earlier_keys, newest_key = history
+    if pinned_key in history:
+        return None if pinned_key == newest_key else history[pinned_key]
+
+    wanted = _list_scenarios(history[newest_key])
+    for key in reversed(earlier_keys):
+        if _list_scenarios(history[key]) >= wanted:
+            return history[key]
+    return history[earlier_keys[-1]] if earlier_keys else None
+
+
+def _list_scenarios(facts: MeasurementFacts) -> set[str]:
+    return {readings.name for readings in facts.scenarios}
 
 
 def recall_measurements(store: Store) -> tuple[JudgedMeasurement, ...]:

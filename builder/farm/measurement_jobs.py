@@ -114,6 +114,7 @@ def make_job(
         seconds=request.seconds,
         limit_s=_SCENARIO_LIMIT_S,
         moment=read_clock(),
+        is_whole=not (request.scenarios or request.interpreters),
         pending=compared.pending,
     )
 

@@ -60,7 +60,10 @@ def find_measured(store: Store) -> dict[frozenset[str], GateResult]:
 
 
 def _iter_measurements(store: Store) -> Iterator[tuple[str, JobId, MeasurementFacts]]:
-    """Yield (key, job, facts) of each measurement of releases that waited, the oldest first, if it can be read."""
+    """Yield (key, job, facts) of each whole measurement of releases that waited, the oldest first, if it can be read.
+
+    One of some scenarios or interpreters says nothing of the others, and must not hide what an earlier one said.
+    """
     for evidence in store.all_evidence_of(JobKind.MEASUREMENT, "*"):
         if not is_readable(evidence):
             continue
@@ -68,7 +71,7 @@ def _iter_measurements(store: Store) -> Iterator[tuple[str, JobId, MeasurementFa
             facts = MeasurementFacts.read(evidence)
         except EvidenceError:
             continue
-        if facts.pending:
+        if facts.pending and facts.is_whole:
             yield evidence.key, evidence.job, facts
 
 

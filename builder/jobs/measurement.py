@@ -123,6 +123,7 @@ class Measurement:
         limit_s: after so long no other round of a scenario begins.
         moment: when it began, UTC and ISO 8601. Each measurement is one of its own: what a machine did once, it need
             not do again.
+        is_whole: whether it is about every scenario, and every interpreter of the matrix.
         pending: the releases of `canary/` that it is about.
     """
 
@@ -140,6 +141,7 @@ class Measurement:
     seconds: float
     limit_s: float
     moment: str
+    is_whole: bool = True
     pending: tuple[PendingWheels, ...] = ()
 
     @cached_property
@@ -235,6 +237,7 @@ class Measurement:
             variants=self._describe_variants(),
             lacking={**self.lacking, **lacking},
             thresholds=thresholds,
+            is_whole=self.is_whole,
             pending=self.pending,
         )
         return Result(facts=facts)

@@ -70,6 +70,7 @@ def facts(*scenarios: ScenarioReadings, **more: Any) -> MeasurementFacts:
             "variants": (variant("cp313/1"), variant("cp314/1", "cp313/1")),
             "lacking": {},
             "thresholds": {},
+            "is_whole": True,
             **more,
         }
     )

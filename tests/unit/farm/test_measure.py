@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from builder import index
 from builder.config.matrix import Matrix
 from builder.errors import ExitCode
 from builder.farm import measurement_jobs
@@ -24,7 +25,7 @@ from builder.index import channels
 from builder.index.channels import PromotionRequest
 from builder.jobs.measurement import Measurement
 from builder.store.store import Store
-from tests.unit.farm.measure_samples import PURE, native, play, publish, write_project
+from tests.unit.farm.measure_samples import PURE, describe, native, play, publish, write_project
 from tests.unit.local_index import LocalIndex, serving, wheel
 
 OWN = (native("1.0", "cp314"), native("1.0", "cp314t"), PURE)
@@ -191,6 +192,20 @@ def test_later_measurements_are_compared_with_the_one_that_was_pinned(
     assert {len(figures) for figures in third.trends.values()} == {3}
 
 
+def test_a_look_at_one_scenario_is_not_what_a_whole_measurement_is_compared_with(
+    matrix: Matrix, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    publish(store, *OWN)
+    asked = play(monkeypatch, {})
+    own = {"interpreters": ("cp314", "cp314t")}
+    measure(matrix, store, **own)
+    set_moment(monkeypatch, "2030-01-01T00:00:00+00:00")
+    measure(matrix, store, scenarios=("list",), **own)
+    set_moment(monkeypatch, "2031-01-01T00:00:00+00:00")
+    (judged,) = measure(matrix, store, **own).judged
+    assert judged.earlier == asked[0].moment
+
+
 def test_what_could_not_be_found_out_is_a_failure(
     matrix: Matrix, store: Store, monkeypatch: pytest.MonkeyPatch
 ):
@@ -271,6 +286,13 @@ def test_without_an_index_there_is_nothing_to_install(matrix: Matrix, store: Sto
         measure(matrix, store)
 
 
+def test_where_all_waits_in_canary_it_has_to_be_promoted_once(matrix: Matrix, store: Store):
+    waiting = describe(store, OWN)
+    index.publish({}, store, {}, canary=waiting)
+    with pytest.raises(MeasureError, match="simple/ has nothing yet to measure"):
+        measure(matrix, store, is_canary=True)
+
+
 def test_what_was_never_measured_cannot_be_shown_again(matrix: Matrix, store: Store):
     result = recall_applications(matrix, store, MeasureRequest())
     assert result.failures == {"shop": "it was not measured on debian-12 yet"}
@@ -283,4 +305,5 @@ def test_one_scenario_and_one_base_can_be_chosen(
     request = {"scenarios": ("start",), "base": "debian-13", "interpreters": ("cp314", "cp314t")}
     (job,) = measure_then(matrix, store, monkeypatch, **request)
     assert (list(job.scenarios), job.base) == (["start"], "debian-13")
+    assert not job.is_whole
     assert [one.name for one in job.variants] == ["cp314/1", "cp314 again/1", "cp314t/1"]

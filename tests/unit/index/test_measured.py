@@ -80,6 +80,12 @@ def test_every_application_that_was_measured_has_a_say(store: Store):
     assert (result.gate, result.outcome) == ("measurement", GateOutcome.PASSED)
 
 
+def test_a_measurement_of_some_scenarios_does_not_hide_what_a_whole_one_said(store: Store):
+    record(store, about("a", WORSE))
+    record(store, about("a", EQUAL).model_copy(update={"is_whole": False}))
+    assert find_measured(store)[frozenset("a")].outcome is GateOutcome.FAILED
+
+
 def test_a_comparison_of_interpreters_says_nothing_about_releases(store: Store):
     record(store, facts(readings({"cp313/1": {}, "cp314/1": {}})))
     assert find_measured(store) == {}
