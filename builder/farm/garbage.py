@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from builder.farm.measured_history import find_pinned_key
+from builder.farm.measurement_history import find_pinned_key
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from builder.farm.measure_request import (
     select_base,
     select_interpreters,
 )
-from builder.farm.measured_history import (
+from builder.farm.measurement_history import (
     pin_measurement,
     recall_measurement,
     recall_measurements,

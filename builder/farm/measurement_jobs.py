@@ -18,7 +18,7 @@ from builder.farm.application_files import (
     read_lock,
 )
 from builder.farm.measure_request import FEWEST_WAYS, select_base, select_scenarios
-from builder.farm.measured_wheels import WheelFinder
+from builder.farm.measurement_wheels import WheelFinder
 from builder.host import settings as host
 from builder.index.rollout import find_pending
 from builder.jobs.measurement import Environment, Measurement, Variant

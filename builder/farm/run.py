@@ -18,7 +18,7 @@ from builder.farm import replay as replays
 from builder.farm.applications import TriedApplications, try_applications
 from builder.farm.execution import CONTAINMENT_NOTE, execute_plan
 from builder.farm.judging import judge_packages
-from builder.farm.measured_history import recall_measurements
+from builder.farm.measurement_history import recall_measurements
 from builder.farm.parity import compare_for_report
 from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve

@@ -18,7 +18,7 @@ from builder.errors import PromotionError
 from builder.index import constraints
 from builder.index.gates import HandedResults, Rules, find_taken_back
 from builder.index.manifest import CANARY_CHANNEL, QUARANTINE_CHANNEL, SERVED_CHANNEL
-from builder.index.measured import MEASUREMENT, find_measured
+from builder.index.measurement_results import MEASUREMENT, find_measurement_results
 from builder.index.promotion import list_candidates, plan_promotion
 from builder.index.publish import publish
 from builder.index.requirements import read_requirements
@@ -101,7 +101,7 @@ def make_rules(matrix: Matrix, store: Store, results: HandedResults | None = Non
 
     recorded: HandedResults = {}
     if MEASUREMENT in rollout.gates:
-        recorded = {MEASUREMENT: find_measured(store)}
+        recorded = {MEASUREMENT: find_measurement_results(store)}
 
     return Rules(
         gates=rollout.gates,

@@ -19,7 +19,7 @@ from builder.plan.graph import Plan
 from builder.store.evidence import Evidence, JobOutcome
 from builder.store.job_ids import JobId
 from builder.store.store import Store
-from tests.unit.measured import readings
+from tests.unit.measurement_samples import readings
 from tests.unit.wheels import add_wheel
 
 MATRIX = """

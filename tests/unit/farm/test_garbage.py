@@ -8,7 +8,7 @@ import pytest
 
 from builder import index
 from builder.farm import garbage
-from builder.farm.measured_history import pin_measurement
+from builder.farm.measurement_history import pin_measurement
 from builder.proxy.cache import FetchedFile, IndexCache
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId

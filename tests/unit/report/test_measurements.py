@@ -17,7 +17,7 @@ from builder.report.history import History
 from builder.report.site import plots, site
 from builder.report.terminal.measurements import print_measurements
 from tests.unit.documents import HOSTILE, abi, document
-from tests.unit.measured import canary_facts, facts, readings
+from tests.unit.measurement_samples import canary_facts, facts, readings
 
 SLOWER = {"cp313/1": {}, "cp314/1": {"p99": 1.12, "p50": 0.85}}
 BEFORE = facts(readings({"cp313/1": {}, "cp314/1": {}}), moment="2026-11-20T10:00:00+00:00")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from builder.judge.measurements.gate import Admission, admit
-from tests.unit.measured import canary_facts, readings
+from tests.unit.measurement_samples import canary_facts, readings
 
 WORSE = {"cp314/1": {}, "cp314 canary/1": {"p99": 1.12}}
 EQUAL: dict[str, dict[str, float]] = {"cp314/1": {}, "cp314 canary/1": {}}

@@ -11,7 +11,7 @@ from builder.judge.measurements.history import Basis
 from builder.judge.measurements.readings import find_gil_state, list_metrics, summarize
 from builder.judge.measurements.scenario import JudgedScenario, judge_measurement
 from builder.judge.measurements.trend import compare_with_earlier
-from tests.unit.measured import MACHINE, ROUNDS, facts, readings, variant
+from tests.unit.measurement_samples import MACHINE, ROUNDS, facts, readings, variant
 
 SLOWER = {"cp313/1": {}, "cp314/1": {"p99": 1.12, "p50": 0.85}}
 

@@ -12,12 +12,12 @@ from builder.evidence.measurement import MeasurementFacts, ScenarioReadings
 from builder.index import channels
 from builder.index.channels import PromotionRequest
 from builder.index.gates import GateOutcome
-from builder.index.measured import find_measured
+from builder.index.measurement_results import find_measurement_results
 from builder.store.evidence import Evidence
 from builder.store.store import Store
 from tests.job_ids import job_id
 from tests.unit.index.channel_samples import add_release, rollout, run
-from tests.unit.measured import canary_facts, facts, readings
+from tests.unit.measurement_samples import canary_facts, facts, readings
 
 EQUAL = readings({"cp314/1": {}, "cp314 canary/1": {}})
 WORSE = readings({"cp314/1": {}, "cp314 canary/1": {"p99": 1.12}})
@@ -74,25 +74,25 @@ def test_a_run_promotes_by_itself_what_was_measured_well_and_nothing_else(store:
 def test_every_application_that_was_measured_has_a_say(store: Store):
     record(store, about("a", WORSE), "shop")
     record(store, about("a", EQUAL), "till")
-    assert find_measured(store)[frozenset("a")].outcome is GateOutcome.FAILED
+    assert find_measurement_results(store)[frozenset("a")].outcome is GateOutcome.FAILED
     record(store, about("a", EQUAL), "shop")
-    result = find_measured(store)[frozenset("a")]
+    result = find_measurement_results(store)[frozenset("a")]
     assert (result.gate, result.outcome) == ("measurement", GateOutcome.PASSED)
 
 
 def test_a_measurement_of_some_scenarios_does_not_hide_what_a_whole_one_said(store: Store):
     record(store, about("a", WORSE))
     record(store, about("a", EQUAL).model_copy(update={"is_whole": False}))
-    assert find_measured(store)[frozenset("a")].outcome is GateOutcome.FAILED
+    assert find_measurement_results(store)[frozenset("a")].outcome is GateOutcome.FAILED
 
 
 def test_a_comparison_of_interpreters_says_nothing_about_releases(store: Store):
     record(store, facts(readings({"cp313/1": {}, "cp314/1": {}})))
-    assert find_measured(store) == {}
+    assert find_measurement_results(store) == {}
 
 
 def test_a_measurement_that_cannot_be_read_says_nothing(store: Store):
     job = job_id("measurement:shop@debian-12/canary")
     store.put(Evidence(key="1", job=job, facts={"colour": "red"}, facts_version=1))
     store.put(Evidence(key="2", job=job, facts={}, facts_version=99))
-    assert find_measured(store) == {}
+    assert find_measurement_results(store) == {}

@@ -57,7 +57,7 @@ def _choose_record(
         pinned_key: that of the one that was pinned, which may be gone; None where none was.
     """
     *earlier_keys, newest_key = history
-    if pinned_key in history:
+    if pinned_key is not None and pinned_key in history:
         return None if pinned_key == newest_key else history[pinned_key]
 
     wanted = _list_scenarios(history[newest_key])

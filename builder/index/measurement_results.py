@@ -30,7 +30,7 @@ _STRICTEST_FIRST = (GateOutcome.FAILED, GateOutcome.MISSING, GateOutcome.PASSED)
 """Of what several applications say about a release, the first of these counts."""
 
 
-def find_measured(store: Store) -> dict[frozenset[str], GateResult]:
+def find_measurement_results(store: Store) -> dict[frozenset[str], GateResult]:
     """Return what was measured of releases that waited, by the hashes of the wheels that waited.
 
     Each application that was measured with a release has a say; of each its newest measurement with these wheels.
