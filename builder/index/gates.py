@@ -1,7 +1,7 @@
 """What a release of `canary/` has to pass before it is promoted. Pure: what is known of it goes in, a result comes out.
 
-A gate that something else measures (`measurement`, `soak`) takes the result that was handed in; `measurement_results.py`
-hands in measurements. One that was asked for and of which nothing is known refuses: what nobody looked at is not
+A gate that something else measures (`measurement`, `soak`) takes the result that was handed in: measurements by
+`measurement_results.py`. One that was asked for and of which nothing is known refuses: what nobody looked at is not
 promoted.
 """
 
