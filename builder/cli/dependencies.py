@@ -212,10 +212,9 @@ def _parse_selection(extras: list[str] | None, groups: list[str] | None) -> Sele
     from builder.config import catalog
     from builder.dependencies.files import Selection
 
-    releases = catalog.load().releases.values()
-    newest = next(iter(releases))
+    versions = [Version(version) for version in catalog.load().abi_releases]
     return Selection(
-        python=Version(newest.version),
+        python=max(versions),
         extras=_parse_names("--extra", extras),
         groups=_parse_names("--group", groups),
     )

@@ -15,6 +15,7 @@ from builder.cli import (
     gc,
     index,
     machine,
+    measure,
     nightly,
     notify,
     parity,
@@ -88,6 +89,7 @@ app.command(rich_help_panel=_BUILD, epilog=nightly.NIGHTLY_EXAMPLES)(nightly.nig
 app.command(rich_help_panel=_BUILD, epilog=nightly.MERGE_EXAMPLES)(nightly.merge)
 app.command(rich_help_panel=_BUILD, epilog=notify.EXAMPLES)(notify.notify)
 app.command(rich_help_panel=_BUILD, epilog=check.EXAMPLES)(check.check)
+app.command(rich_help_panel=_BUILD, epilog=measure.EXAMPLES)(measure.measure)
 app.command(rich_help_panel=_READ, epilog=show.EXAMPLES)(show.show)
 app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)
 app.command(rich_help_panel=_READ, epilog=parity.EXAMPLES)(parity.parity)

@@ -14,6 +14,7 @@ from builder.config.edit import Action
 from builder.dependencies.survey import Status
 from builder.report.documents.applications import ApplicationPart
 from builder.report.documents.check import CheckDocument
+from builder.report.documents.measurements import MeasureDocument
 from builder.report.documents.packages import PackagePart
 from builder.report.documents.parity import ParityDocument
 from builder.report.documents.part import CleanLine, CleanText, Part
@@ -448,6 +449,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "show": ShowDocument,
     "app": AppDocument,
     "parity": ParityDocument,
+    "measure": MeasureDocument,
     "replay": ReplayDocument,
     "publish": PublishDocument,
     "promote": PromoteDocument,
