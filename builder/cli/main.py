@@ -15,6 +15,7 @@ from builder.cli import (
     gc,
     index,
     machine,
+    migrate,
     nightly,
     notify,
     parity,
@@ -91,6 +92,7 @@ app.command(rich_help_panel=_BUILD, epilog=check.EXAMPLES)(check.check)
 app.command(rich_help_panel=_READ, epilog=show.EXAMPLES)(show.show)
 app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)
 app.command(rich_help_panel=_READ, epilog=parity.EXAMPLES)(parity.parity)
+app.command(rich_help_panel=_READ, epilog=migrate.EXAMPLES)(migrate.migrate)
 app.command(rich_help_panel=_READ, epilog=replay.EXAMPLES)(replay.replay)
 app.command(rich_help_panel=_INDEX, epilog=index.SERVE_EXAMPLES)(index.serve)
 app.command(rich_help_panel=_INDEX, epilog=index.PUBLISH_EXAMPLES)(index.publish)

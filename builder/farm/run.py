@@ -19,6 +19,7 @@ from builder.farm import record_budget, unchanged
 from builder.farm import replay as replays
 from builder.farm.applications import TriedApplications, try_applications
 from builder.farm.judging import judge_packages
+from builder.farm.migration import check_for_report
 from builder.farm.parity import compare_for_report
 from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
@@ -28,6 +29,7 @@ from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
 from builder.report import outputs
 from builder.report.documents import verdicts_json
+from builder.report.documents.migration import make_migrate_document
 from builder.report.documents.parity import make_parity_document
 from builder.sources.statements import add_statements
 from builder.store.job_ids import JobKind
@@ -271,7 +273,11 @@ def _write_report(
     observer.say("writing the report")
     parities = compare_for_report(matrix, store, written)
     parity = make_parity_document(parities, written.generated_at) if parities else None
-    outputs.write_report(written, store, run_id, parity)
+    checklists = check_for_report(matrix, store, written)
+    migration = None
+    if checklists:
+        migration = make_migrate_document(checklists, written.generated_at)
+    outputs.write_report(written, store, run_id, parity, migration)
 
 
 def replay(

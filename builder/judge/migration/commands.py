@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from builder.judge.migration.model import Step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,12 +21,14 @@ class Commands:
         lock: the options and the path by which `survey` and `add` are given its lock: `--extra postgres uv.lock`.
         matrix: the option that names the matrix; empty for the default one.
         wheelhouse: the option that names the wheelhouse; empty for the default one.
+        measuring: by step, the words of the command that measures; a step without such a command is left out.
     """
 
     application: str
     lock: tuple[str, ...]
     matrix: tuple[str, ...] = ()
     wheelhouse: tuple[str, ...] = ()
+    measuring: Mapping[Step, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def survey(self) -> str:
@@ -60,6 +64,11 @@ class Commands:
     def roll_back(self) -> str:
         """Returns the index to the state before the last change."""
         return _join("rollback", *self.wheelhouse)
+
+    def measure(self, step: Step) -> str:
+        """Return what measures for a step, or soaks; empty where this wheelfarm has no such command."""
+        words = self.measuring.get(step)
+        return _join(*words, *self.matrix, *self.wheelhouse) if words else ""
 
     def show(self, package: str) -> str:
         """Return what shows all that is on record of a package."""

@@ -221,7 +221,7 @@ def check_measurement(step: Step, facts: MoveFacts) -> StepResult:
         step: `MEASURE` or `SOAK`.
         facts: what is on record.
     """
-    command = facts.measuring.get(step, "")
+    command = facts.commands.measure(step)
     commands = (command,) if command else ()
     observation = facts.observations.get(step)
     if observation is not None:

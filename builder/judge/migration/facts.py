@@ -134,7 +134,6 @@ class MoveFacts:
         trials: of that run, by base.
         tried_lock: the releases that it had from the lock, as (name, version); None where that is not on record.
         observations: what was measured, by step.
-        measuring: the commands of this wheelfarm that measure, by step; one that it does not have is left out.
         has_rollout: whether the matrix has the table.
         has_canary: whether the index has the channel.
         waiting: the releases of the lock that wait in it.
@@ -152,7 +151,6 @@ class MoveFacts:
     trials: Mapping[str, TrialFacts] = field(default_factory=dict)
     tried_lock: frozenset[tuple[str, str]] | None = None
     observations: Mapping[Step, Observation] = field(default_factory=dict)
-    measuring: Mapping[Step, str] = field(default_factory=dict)
     has_rollout: bool = False
     has_canary: bool = False
     waiting: tuple[WaitingRelease, ...] = ()

@@ -15,6 +15,7 @@ import jinja2
 
 from builder import ROOT
 from builder.judge.bases import BaseOutcome
+from builder.report.documents.migration import STEP_WORDS
 from builder.report.documents.parity import TOPIC_WORDS, WEIGHT_WORDS
 from builder.report.history import count_verdicts
 from builder.report.site import safety, speeds
@@ -26,6 +27,7 @@ from builder.verdicts import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from builder.report.documents.migration import MigrateDocument
     from builder.report.documents.packages import PackagePart
     from builder.report.documents.parity import ParityDocument
     from builder.report.documents.verdicts_json import Document
@@ -82,6 +84,7 @@ class SiteData:
         logs: (id of a job, path of its log relative to the wheelhouse) of each job of a package, by package.
         channel_changes: promotions and rollbacks, the newest first; None where the index has no canary channel.
         parity: what differs between bases; None where there was nothing to compare.
+        migration: how far the moves of applications are; None where there are none.
     """
 
     document: Document
@@ -91,6 +94,7 @@ class SiteData:
     logs: Mapping[str, Sequence[tuple[str, str]]]
     channel_changes: Sequence[ChannelChange] | None = None
     parity: ParityDocument | None = None
+    migration: MigrateDocument | None = None
 
 
 def write_site(data: SiteData, folder: Path) -> None:
@@ -111,13 +115,13 @@ def write_site(data: SiteData, folder: Path) -> None:
             if page not in current_files:
                 page.unlink()
 
-    for name in ("applications.html", "parity.html"):
+    for name in ("applications.html", "parity.html", "migration.html"):
         if folder / name not in current_files:
             (folder / name).unlink(missing_ok=True)
 
 
 def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
-    """Iterate over every page as (path in the site, HTML): packages, runs, applications, bases, and the overview."""
+    """Iterate over every page as (path in the site, HTML): those of packages and runs, then those about all of them."""
     environment = _environment()
     package_page = environment.get_template("package.html")
     for package in data.document.packages:
@@ -136,6 +140,7 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
                 document=data.document,
                 obstacles=find_obstacles(data.document.applications),
                 has_parity=data.parity is not None,
+                has_migration=data.migration is not None,
             ),
         )
 
@@ -143,6 +148,11 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
         parity_page = environment.get_template("parity.html")
         context = {"document": data.document, "parity": data.parity}
         yield "parity.html", parity_page.render(root="", **context)
+
+    if data.migration is not None:
+        migration_page = environment.get_template("migration.html")
+        context = {"document": data.document, "migration": data.migration}
+        yield "migration.html", migration_page.render(root="", **context)
 
     overview = environment.get_template("overview.html")
     yield "index.html", overview.render(root="", **_overview_context(data))
@@ -174,6 +184,7 @@ def _environment() -> jinja2.Environment:
     environment.globals["safety"] = safety
     environment.globals["topics"] = TOPIC_WORDS
     environment.globals["weights"] = WEIGHT_WORDS
+    environment.globals["step_words"] = STEP_WORDS
     environment.globals["policy"] = CONTENT_POLICY
     environment.globals["script"] = _SCRIPT
     environment.filters["rank"] = lambda verdict: verdict.rank
@@ -213,6 +224,7 @@ def _overview_context(data: SiteData) -> dict[str, Any]:
         "runs": runs,
         "channel_changes": data.channel_changes,
         "has_parity": data.parity is not None,
+        "has_migration": data.migration is not None,
     }
 
 
