@@ -55,7 +55,7 @@ def check_survey(facts: MoveFacts) -> StepResult:
 def _count_outlooks(facts: MoveFacts) -> str:
     counts = Counter(release.outlook for release in facts.releases)
     counted = [f"{count} {outlook}" for outlook, count in counts.most_common()]
-    return f"surveyed {facts.surveyed_at}: upstream has for {facts.abi} {', '.join(counted) or 'nothing to say'}"
+    return f"surveyed {facts.surveyed_at}, of upstream for {facts.abi}: {', '.join(counted) or 'nothing'}"
 
 
 # --- build ------------------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def _find_refusals(facts: MoveFacts) -> Iterator[Problem]:
         yield Problem(
             state=State.FAILED if is_refusal else State.OPEN,
             sentence=f"gate {objection.gate}: {objection.reason}: {join_names(names, MOST_NAMED)}",
-            advice="wait until then: the gate refuses before" if waits else "",
+            advice="what is too young is refused until then" if waits else "",
             commands=(facts.commands.list_waiting,),
         )
 

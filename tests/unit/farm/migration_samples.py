@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from builder.config import matrix as matrices
 from builder.config.matrix import Matrix
+from builder.dependencies.files.model import SkippedDependency
 from builder.dependencies.gather import Survey
 from builder.dependencies.survey import MoveOutlook, ReleaseMetadata, Status, SurveyRow
 from builder.dependencies.survey_record import record_survey
@@ -69,10 +70,12 @@ def survey_row(name: str, version: str = "1.0", **statuses: Status) -> SurveyRow
     )
 
 
-def survey(store: Store, matrix: Matrix, *rows: SurveyRow) -> None:
+def survey(store: Store, matrix: Matrix, *rows: SurveyRow, left_out: str = "") -> None:
     """Record a survey of the lock, by default of both releases."""
-    rows = rows or (survey_row("foo", free_threaded=Status.BUILD), survey_row("bar"))
-    record_survey(store, matrix.root / "shop.txt", Survey(rows=rows), NOW)
+    if not rows and not left_out:
+        rows = (survey_row("foo", free_threaded=Status.BUILD), survey_row("bar"))
+    skipped = (SkippedDependency(name=left_out, why="a local sdist"),) if left_out else ()
+    record_survey(store, matrix.root / "shop.txt", Survey(rows=rows, left_out=skipped), NOW)
 
 
 def publish(store: Store, matrix: Matrix, **verdicts: str) -> None:

@@ -204,8 +204,23 @@ def test_a_trial_without_a_whole_record_of_its_lock_says_nothing(
     assert "another lock" in said[Step.VERDICT].evidence[0]
 
 
-def test_a_survey_that_left_a_release_out_has_it(matrix: Matrix, store: Store, written: Document):
+def test_a_survey_of_another_release_is_not_one_of_the_lock(
+    matrix: Matrix, store: Store, written: Document
+):
     survey(store, matrix, survey_row("foo", "1.1"), survey_row("bar"))
+    _, said = ask(matrix, store, written)
+    assert said[Step.SURVEY].state is State.OPEN
+
+
+def test_a_survey_may_leave_a_release_out_and_not_all_of_them(
+    matrix: Matrix, store: Store, written: Document
+):
+    survey(store, matrix, survey_row("bar"), left_out="foo")
+    _, said = ask(matrix, store, written)
+    assert said[Step.SURVEY].state is State.DONE
+    assert "1 left out by the survey" in said[Step.SURVEY].evidence[0]
+
+    survey(store, matrix, left_out="foo")
     _, said = ask(matrix, store, written)
     assert said[Step.SURVEY].state is State.OPEN
 

@@ -28,6 +28,7 @@ def read_rows() -> list[list[str]]:
 
 ROWS = read_rows()
 COMMANDS = sorted(set(re.findall(r"`(wheelfarm [^`]+)`", TEXT)))
+PROGRAMS = sorted(set(re.findall(r"`(examples/[^`]+)`", TEXT)))
 TESTS = sorted(set(re.findall(r"`(tests/[^`]+)`", TEXT)))
 
 
@@ -53,7 +54,7 @@ def test_a_row_has_a_command_and_a_test_or_neither():
         if command == NOT_THERE:
             assert test == NO_TEST, row
         else:
-            assert "`wheelfarm " in command, row
+            assert "`wheelfarm " in command or "`examples/" in command, row
             assert "`tests/" in test, row
 
 
@@ -71,6 +72,11 @@ def test_a_command_that_does_not_exist_would_be_noticed():
     command, arguments = find_command("wheelfarm migrate --wings")
     with pytest.raises(Exception, match="No such option"):
         command.make_context("wheelfarm", arguments)
+
+
+@pytest.mark.parametrize("path", PROGRAMS)
+def test_a_named_program_to_copy_exists(path: str):
+    assert (ROOT / path).is_file()
 
 
 @pytest.mark.parametrize("path", TESTS)
