@@ -16,6 +16,7 @@ from builder.cli import (
     index,
     machine,
     measure,
+    migrate,
     nightly,
     notify,
     parity,
@@ -93,6 +94,7 @@ app.command(rich_help_panel=_BUILD, epilog=measure.EXAMPLES)(measure.measure)
 app.command(rich_help_panel=_READ, epilog=show.EXAMPLES)(show.show)
 app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)
 app.command(rich_help_panel=_READ, epilog=parity.EXAMPLES)(parity.parity)
+app.command(rich_help_panel=_READ, epilog=migrate.EXAMPLES)(migrate.migrate)
 app.command(rich_help_panel=_READ, epilog=replay.EXAMPLES)(replay.replay)
 app.command(rich_help_panel=_INDEX, epilog=index.SERVE_EXAMPLES)(index.serve)
 app.command(rich_help_panel=_INDEX, epilog=index.PUBLISH_EXAMPLES)(index.publish)

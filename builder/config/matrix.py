@@ -317,6 +317,18 @@ def load(path: Path) -> Matrix:
     return parse(_read_file(path), path)
 
 
+def load_begun(path: Path) -> Matrix:
+    """Return the checked matrix of a file that may have no packages yet: applications alone are a beginning.
+
+    Args:
+        path: the file.
+
+    Raises:
+        MatrixError: the file cannot be read or is wrong; the error lists every mistake.
+    """
+    return parse(_read_file(path), path, needs_packages=False)
+
+
 def load_settings(path: Path) -> Matrix:
     """Return a matrix without its packages and applications: all that commands about the index need.
 

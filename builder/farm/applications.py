@@ -312,17 +312,26 @@ def describe_addition(matrix: Matrix, application: Application) -> str:
 
     `--extra postgres shop/uv.lock --matrix shop/matrix.toml`.
     """
-    here = Path.cwd()
+    return shlex.join([*list_lock_words(matrix, application), *list_matrix_words(matrix)])
+
+
+def list_lock_words(matrix: Matrix, application: Application) -> list[str]:
+    """Return the options and the path by which a command is given the lock of an application, from this folder."""
     words: list[str] = []
     for extra in application.extras:
         words += ["--extra", extra]
     for group in application.groups:
         words += ["--group", group]
-    words.append(os.path.relpath(matrix.root / application.lock, here))
+    words.append(os.path.relpath(matrix.root / application.lock, Path.cwd()))
+    return words
 
-    if matrix.file.resolve() != (here / DEFAULT_MATRIX).resolve():
-        words += ["--matrix", os.path.relpath(matrix.file, here)]
-    return shlex.join(words)
+
+def list_matrix_words(matrix: Matrix) -> list[str]:
+    """Return the option that names a matrix to a command, from this folder; none for the default one."""
+    here = Path.cwd()
+    if matrix.file.resolve() == (here / DEFAULT_MATRIX).resolve():
+        return []
+    return ["--matrix", os.path.relpath(matrix.file, here)]
 
 
 def _group_by_project(packages: Iterable[JudgedPackage]) -> dict[str, list[JudgedPackage]]:

@@ -19,6 +19,7 @@ from builder.farm.applications import TriedApplications, try_applications
 from builder.farm.execution import CONTAINMENT_NOTE, execute_plan
 from builder.farm.judging import judge_packages
 from builder.farm.measurement_history import recall_measurements
+from builder.farm.migration import check_for_report
 from builder.farm.parity import compare_for_report
 from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
@@ -29,6 +30,7 @@ from builder.proxy.proxy import IndexProxy
 from builder.report import outputs
 from builder.report.documents import verdicts_json
 from builder.report.documents.measurements import make_measure_document
+from builder.report.documents.migration import make_migrate_document
 from builder.report.documents.parity import make_parity_document
 from builder.sources.statements import add_statements
 from builder.verdicts import ApplicationVerdict, Verdict
@@ -269,7 +271,11 @@ def _write_report(
     parity = make_parity_document(parities, written.generated_at) if parities else None
     measured = recall_measurements(store)
     measurements = make_measure_document(measured, {}) if measured else None
-    outputs.write_report(written, store, run_id, parity, measurements)
+    checklists = check_for_report(matrix, store, written)
+    migration = None
+    if checklists:
+        migration = make_migrate_document(checklists, written.generated_at)
+    outputs.write_report(written, store, run_id, parity, measurements, migration)
 
 
 def replay(

@@ -16,6 +16,7 @@ import jinja2
 from builder import ROOT
 from builder.judge.bases import BaseOutcome
 from builder.report.amounts import show_amount, show_change
+from builder.report.documents.migration import STEP_WORDS
 from builder.report.documents.parity import TOPIC_WORDS, WEIGHT_WORDS
 from builder.report.history import count_verdicts
 from builder.report.site import plots, safety, speeds
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from builder.report.documents.measurements import MeasureDocument
+    from builder.report.documents.migration import MigrateDocument
     from builder.report.documents.packages import PackagePart
     from builder.report.documents.parity import ParityDocument
     from builder.report.documents.verdicts_json import Document
@@ -86,6 +88,7 @@ class SiteData:
         channel_changes: promotions and rollbacks, the newest first; None where the index has no canary channel.
         parity: what differs between bases; None where there was nothing to compare.
         measurements: what was measured of applications; None where nothing was.
+        migration: how far the moves of applications are; None where there are none.
     """
 
     document: Document
@@ -96,6 +99,7 @@ class SiteData:
     channel_changes: Sequence[ChannelChange] | None = None
     parity: ParityDocument | None = None
     measurements: MeasureDocument | None = None
+    migration: MigrateDocument | None = None
 
 
 def write_site(data: SiteData, folder: Path) -> None:
@@ -116,13 +120,13 @@ def write_site(data: SiteData, folder: Path) -> None:
             if page not in current_files:
                 page.unlink()
 
-    for name in ("applications.html", "parity.html", MEASUREMENTS):
+    for name in ("applications.html", "parity.html", MEASUREMENTS, "migration.html"):
         if folder / name not in current_files:
             (folder / name).unlink(missing_ok=True)
 
 
 def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
-    """Iterate over every page as (path in the site, HTML): packages, runs, applications and about these, overview."""
+    """Iterate over every page as (path in the site, HTML): those of packages and runs, then those about all of them."""
     environment = _environment()
     package_page = environment.get_template("package.html")
     for package in data.document.packages:
@@ -142,6 +146,7 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
                 obstacles=find_obstacles(data.document.applications),
                 has_parity=data.parity is not None,
                 has_measurements=data.measurements is not None,
+                has_migration=data.migration is not None,
             ),
         )
 
@@ -152,6 +157,10 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
 
     if data.measurements is not None:
         yield MEASUREMENTS, render_measurements(data.measurements)
+    if data.migration is not None:
+        migration_page = environment.get_template("migration.html")
+        context = {"document": data.document, "migration": data.migration}
+        yield "migration.html", migration_page.render(root="", **context)
 
     overview = environment.get_template("overview.html")
     yield "index.html", overview.render(root="", **_overview_context(data))
@@ -199,6 +208,7 @@ def _environment() -> jinja2.Environment:
     environment.globals["show_change"] = show_change
     environment.globals["topics"] = TOPIC_WORDS
     environment.globals["weights"] = WEIGHT_WORDS
+    environment.globals["step_words"] = STEP_WORDS
     environment.globals["policy"] = CONTENT_POLICY
     environment.globals["script"] = _SCRIPT
     environment.filters["rank"] = lambda verdict: verdict.rank
@@ -239,6 +249,7 @@ def _overview_context(data: SiteData) -> dict[str, Any]:
         "channel_changes": data.channel_changes,
         "has_parity": data.parity is not None,
         "has_measurements": data.measurements is not None,
+        "has_migration": data.migration is not None,
     }
 
 
