@@ -18,7 +18,7 @@ from builder.errors import ExitCode, FarmError
 from builder.farm.application_files import read_lock
 from builder.farm.applications import list_lock_words, list_matrix_words
 from builder.farm.migration_releases import RecordedReleases, select_waiting
-from builder.farm.observations import RECORDED, Observations
+from builder.farm.observations import find_observation, name_command
 from builder.index import channels, constraints
 from builder.judge.migration.checklist import check_move
 from builder.judge.migration.commands import Commands
@@ -52,7 +52,6 @@ def check_named(
     document: Document | None,
     names: Sequence[str] = (),
     abis: Sequence[str] = (),
-    recorded: Observations = RECORDED,
 ) -> tuple[Checklist, ...]:
     """Return the checklist of each named application on each named ABI.
 
@@ -62,14 +61,13 @@ def check_named(
         document: the verdicts of the last whole run; None where there are none.
         names: of applications; all of the matrix without any.
         abis: names of ABIs; all of the matrix without any.
-        recorded: what was measured.
 
     Raises:
         MigrationError: the matrix has no application, or not what is named.
         FarmError: a lock cannot be read.
     """
     _check_names(matrix, names, abis)
-    farm = _Farm.open(matrix, store, document, recorded)
+    farm = _Farm.open(matrix, store, document)
 
     checklists: list[Checklist] = []
     for name in names or matrix.applications:
@@ -81,7 +79,7 @@ def check_named(
 
 def check_for_report(matrix: Matrix, store: Store, document: Document) -> tuple[Checklist, ...]:
     """Return the checklists of all applications, but for those whose lock cannot be read: their verdict says so."""
-    farm = _Farm.open(matrix, store, document, RECORDED)
+    farm = _Farm.open(matrix, store, document)
     checklists: list[Checklist] = []
     for name in matrix.applications:
         for abi in matrix.abis:
@@ -138,7 +136,6 @@ class _Farm:
         candidates: everything that waits in `canary/`.
         has_canary: whether the index has the channel.
         changes: promotions and rollbacks, the newest first.
-        recorded: what was measured.
     """
 
     matrix: Matrix
@@ -149,12 +146,9 @@ class _Farm:
     candidates: Sequence[Candidate]
     has_canary: bool
     changes: Sequence[ChannelChange]
-    recorded: Observations
 
     @classmethod
-    def open(
-        cls, matrix: Matrix, store: Store, document: Document | None, recorded: Observations
-    ) -> _Farm:
+    def open(cls, matrix: Matrix, store: Store, document: Document | None) -> _Farm:
         """Return a farm with what it has on record."""
         manifests = index.current_manifests(store)
         has_canary = index.CANARY_CHANNEL in manifests
@@ -170,7 +164,6 @@ class _Farm:
             candidates=channels.list_pending(store, matrix) if can_promote else (),
             has_canary=has_canary,
             changes=store.publications.channel_changes(),
-            recorded=recorded,
         )
 
     def gather(self, name: str, abi: Abi) -> MoveFacts:
@@ -205,7 +198,7 @@ class _Farm:
         )
 
     def _make_commands(self, name: str, application: Application) -> Commands:
-        measuring = {step: self.recorded.name_command(step, name) for step in _OBSERVED_STEPS}
+        measuring = {step: name_command(step, name) for step in _OBSERVED_STEPS}
         return Commands(
             application=name,
             lock=tuple(list_lock_words(self.matrix, application)),
@@ -228,7 +221,7 @@ class _Farm:
 
     def _find_observations(self, name: str, abi: Abi) -> Iterator[tuple[Step, Observation]]:
         for step in _OBSERVED_STEPS:
-            observation = self.recorded.find(step, name, abi.name)
+            observation = find_observation(self.store, step, name, abi.name)
             if observation is not None:
                 yield step, observation
 

@@ -11,6 +11,7 @@ import pytest
 from builder import index
 from builder.config.matrix import Matrix
 from builder.errors import ExitCode, FarmError
+from builder.farm import migration
 from builder.farm.migration import MigrationError, check_for_report, check_named, exit_code
 from builder.index.channels import PromotionRequest, promote
 from builder.judge.migration.facts import Observation
@@ -33,18 +34,10 @@ READY = (Step.SURVEY, Step.BUILD, Step.VERDICT, Step.CANARY)
 """What is done once an application was surveyed, and a run published its packages."""
 
 
-class Measured:
-    """Something that measured every application, and found it to be well."""
-
-    @staticmethod
-    def find(step: Step, application: str, abi: str) -> Observation | None:
-        return Observation(
-            state=State.DONE, evidence=(f"{step} of {application} on {abi}: the same",)
-        )
-
-    @staticmethod
-    def name_command(step: Step, application: str) -> tuple[str, ...]:
-        return ()
+def find_well(store: Store, step: Step, application: str, abi: str) -> Observation:
+    """Stand for a record of measurements that found every application to be well."""
+    assert store
+    return Observation(state=State.DONE, evidence=(f"{step} of {application} on {abi}: the same",))
 
 
 @pytest.fixture
@@ -84,7 +77,7 @@ def test_an_empty_wheelhouse_begins_with_the_survey(tmp_path: Path, store: Store
     assert exit_code([checklist]) == ExitCode.UNDETERMINED
 
 
-def test_what_a_survey_and_a_run_left_is_done_and_the_promotion_is_next(
+def test_what_a_survey_and_a_run_left_is_done_and_measuring_is_next(
     matrix: Matrix, store: Store, written: Document
 ):
     checklist, said = ask(matrix, store, written)
@@ -93,22 +86,24 @@ def test_what_a_survey_and_a_run_left_is_done_and_the_promotion_is_next(
     assert written.generated_at in said[Step.BUILD].evidence[0]
     assert "ready on debian-12" in said[Step.VERDICT].evidence[0]
     assert said[Step.VERDICT].evidence[1] == "its packages on cp314t: 2 compatible"
-    assert checklist.next is said[Step.PROMOTE]
+    assert checklist.next is said[Step.MEASURE]
+    assert said[Step.MEASURE].commands[0].startswith("wheelfarm measure shop --matrix")
     assert said[Step.PROMOTE].commands[0].startswith("wheelfarm promote bar==1.0 foo==1.0 --matrix")
 
 
-def test_after_the_promotion_all_that_the_farm_can_do_is_done(
-    matrix: Matrix, store: Store, written: Document
+def test_after_the_promotion_all_that_is_left_is_to_measure(
+    monkeypatch: pytest.MonkeyPatch, matrix: Matrix, store: Store, written: Document
 ):
     promote(store, matrix, PromotionRequest(by="ada", reason="it is well"))
     checklist, said = ask(matrix, store, written)
     assert checklist.steps_in(State.DONE) == [*READY, Step.PROMOTE]
     assert "by ada" in said[Step.PROMOTE].evidence[1]
     assert said[Step.PROMOTE].evidence[1].endswith(": it is well")
-    assert checklist.next is None
+    assert checklist.next is said[Step.MEASURE]
     assert exit_code([checklist]) == ExitCode.UNDETERMINED
 
-    (measured,) = check_named(matrix, store, written, recorded=Measured())
+    monkeypatch.setattr(migration, "find_observation", find_well)
+    (measured,) = check_named(matrix, store, written)
     assert measured.steps_in(State.DONE) == list(Step)
     assert exit_code([measured]) == ExitCode.ADMISSIBLE
 
@@ -241,7 +236,8 @@ def test_a_run_without_a_rollout_serves_everything_at_once(
     promote(store, matrix, PromotionRequest(by="ada"))
     without = write_project(tmp_path, MATRIX.replace('[rollout]\nage = "0 days"\n', ""))
     checklist, said = ask(without, store, written)
-    assert checklist.next is said[Step.CANARY]
+    assert checklist.next is said[Step.MEASURE]
+    assert said[Step.CANARY].state is State.OPEN
     assert said[Step.PROMOTE].state is State.DONE
     assert "without a canary" in said[Step.PROMOTE].evidence[0]
 
