@@ -62,6 +62,8 @@ _PROOF_PATIENCE_S = 5.0
 _PLAYED_ROUNDS = 4
 _MORE_ROUNDS = 4  # times as many in each further pass through the plan
 _PROVED_ROUNDS = 16
+_SHOWING_RUNS = 2  # of a whole scenario in which harm was seen
+_MORE_CALLS = 20  # times as many where these did not show it
 _MORE_ITERATIONS = 4  # times as many where a race was seen
 
 _PROVING_SHARE = 2.0
@@ -300,18 +302,26 @@ def show_again(event: Event, scenario: Scenario, prover: Prover, times: int) -> 
 
     Returns:
         What `prove_harm` does; only `shown` (0) and `ran` where two runs of the whole scenario did not show the harm,
-        nor did delays of its threads.
+        nor did delays of its threads, nor many more calls.
     """
     reproduces = make_predicate(event["what"])
-    if not reproduces(prover.run(scenario)) and not reproduces(prover.run(scenario)):
-        delayed = schedule_search.find_showing(prover, scenario, reproduces)
-        if delayed is None:
-            return {"shown": 0, "ran": 2}
-        scenario = delayed
+    longer = {**scenario, "iterations": scenario["iterations"] * _MORE_CALLS}
+    showing = find_showing(prover, scenario, reproduces) or find_showing(prover, longer, reproduces)
+    if showing is None:
+        return {"shown": 0, "ran": _SHOWING_RUNS}
 
     functions = [side["function"] for side in event.get("sides", ())]
-    small = prover.shrink(scenario, reproduces, functions)
+    small = prover.shrink(showing, reproduces, functions)
     return prove_harm(small, event["what"], prover, times)
+
+
+def find_showing(prover: Prover, scenario: Scenario, reproduces: Predicate) -> Scenario | None:
+    """Return a scenario if a run of it shows a harm, or else with delays that show it; None where nothing does."""
+    for _ in range(_SHOWING_RUNS):
+        if reproduces(prover.run(scenario)):
+            return scenario
+
+    return schedule_search.find_showing(prover, scenario, reproduces)
 
 
 def make_predicate(what: str) -> Predicate:

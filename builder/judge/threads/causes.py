@@ -26,7 +26,7 @@ none of them: what threads wait for is no memory that they race for."""
 
 _RACES: frozenset[FindingCode] = frozenset({"WF604", "WF605"})
 
-_UNEXPLAINED: frozenset[FindingCode] = frozenset({"WF615", "WF621"})
+_UNEXPLAINED: frozenset[FindingCode] = frozenset({"WF615", "WF621", "WF626"})
 """Codes of what may come of memory that threads have damaged before."""
 
 _MOST_PLACES = 2  # a race has two sides

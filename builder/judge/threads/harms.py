@@ -98,6 +98,7 @@ def judge_watched_harm(
         log=log,
         script=harm.script or "",
         race=True,
+        shares=shares_anything(harm.calls),
     )
 
 

@@ -267,11 +267,12 @@ def test_what_damaged_memory_does_elsewhere_is_explained_by_the_fault(
     crash = finding("WF601", "pkg.Table.put", script="import pkg", threads=shown)
     ended = finding("WF621", "pkg.Table.get", shares=shares)
     once = finding("WF615", "pkg.Table.pop", shares=shares)
+    watched = finding("WF626", "crash", shares=shares)
 
-    explained = explain_failures([crash, ended, once])
+    explained = explain_failures([crash, ended, once, watched])
     assert explained[0] == crash
-    assert [one.advisory for one in explained[1:]] == [is_explained] * 2
-    assert explain_failures([ended, once]) == [ended, once]
+    assert [one.advisory for one in explained[1:]] == [is_explained] * 3
+    assert explain_failures([ended, once, watched]) == [ended, once, watched]
 
 
 def test_a_use_of_freed_memory_explains_failures_though_no_program_shows_it_again():

@@ -94,6 +94,18 @@ def test_a_harm_that_takes_delays_is_shown_again_with_them():
     assert "Delays" not in proof["short"]
 
 
+def test_a_harm_that_takes_many_calls_is_shown_again_with_them():
+    few = scenario("a")["iterations"]
+    prover = MadeUp(lambda trial, _: trial["iterations"] > few)
+    proof = exercise.show_again({"what": "crash"}, scenario("a"), prover, 3)
+    assert (proof["shown"], proof["ran"]) == (3, 3)
+    assert proof["calls"]["iterations"] > few
+    assert exercise.show_again({"what": "crash"}, scenario("a"), MadeUp(lambda *_: False), 3) == {
+        "shown": 0,
+        "ran": 2,
+    }
+
+
 def test_what_races_is_looked_at_with_delays_before_it_counts_as_harmless():
     prover = MadeUp(lambda trial, _: trial.get("delays") == make_plan(3))
     suspect = {**scenario("a"), "id": "1"}
