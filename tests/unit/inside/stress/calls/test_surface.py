@@ -31,7 +31,7 @@ def test_functions_that_cffi_made_are_known_by_the_library_that_has_them(
 def test_a_type_in_c_without_a_module_is_the_packages_if_it_came_with_it(
     monkeypatch: pytest.MonkeyPatch, *, is_of_interpreter: bool
 ):
-    keys = type({}.keys())
+    keys: type = type({}.keys())
     if not is_of_interpreter:
         others = surfaces._INTERPRETER_TYPES - {id(keys)}
         monkeypatch.setattr(surfaces, "_INTERPRETER_TYPES", others)

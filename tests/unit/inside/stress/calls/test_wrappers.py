@@ -59,7 +59,7 @@ def names_of(wrappers: Wrappers) -> set[str]:
     return set(wrappers.to_json())
 
 
-def use(call: Callable[[], object]) -> object:
+def use(call: Callable[[], Any]) -> Any:
     """Call as a test does, whose code is not in the package."""
     return call()
 
