@@ -10,7 +10,7 @@ ARGS ?=
 # `make wheels ONLY=lxml` restricts a run to one package.
 ONLY_OPTION := $(if $(ONLY),--only $(ONLY))
 
-.PHONY: help wheels test test-hostile venv unit coverage lint engine doctor plan promote docs site interfaces bench-applications bench-audit bench-detection bench-report bench-speed bench-survey house requirements clean
+.PHONY: help wheels test test-comparisons test-hostile venv unit coverage lint engine doctor plan promote docs site interfaces bench-applications bench-audit bench-detection bench-migration bench-report bench-speed bench-survey house requirements clean
 
 help: ## Show this list.
 	@echo "wheelfarm: native wheels for CPython 3.14 and 3.14t, each with a verdict"
@@ -23,8 +23,11 @@ wheels: $(VENV)/ready engine ## Build, audit, import and judge everything in mat
 	@$(BIN)/wheelfarm run --matrix $(MATRIX) --wheelhouse $(WHEELHOUSE) $(ONLY_OPTION) $(ARGS)
 
 test: lint unit engine ## Run every check and test; installs what they need.
-	@$(BIN)/pytest -n 2 --dist loadfile tests/integration $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not comparisons" tests/integration $(ARGS)
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/hostile $(ARGS)
+
+test-comparisons: $(VENV)/ready engine ## Measure with CPython 3.13, and with the JIT, which are compiled for that.
+	@$(BIN)/pytest -v -m comparisons tests/integration $(ARGS)
 
 test-hostile: $(VENV)/ready engine ## Attack the farm with packages, index answers and shards of our own; every attack must be contained.
 	@$(BIN)/pytest -v --tb=short --hostile-json benchmarks/out/hostile.json tests/hostile $(ARGS)
@@ -83,6 +86,9 @@ bench-applications: $(VENV)/ready engine ## Install whole applications offline, 
 
 bench-speed: $(VENV)/ready engine ## Measure how fast the farm is and how it grows; ARGS='--only scale' needs no idle machine.
 	@$(BIN)/python -m benchmarks.speed benchmarks/out/speed benchmarks/out/speed.json $(ARGS)
+
+bench-migration: $(VENV)/ready engine ## Measure planted slow-downs, and time a rollback of 10,000 packages.
+	@$(BIN)/python -m benchmarks.migration benchmarks/out/migration benchmarks/out/migration.json $(ARGS)
 
 bench-survey: $(VENV)/ready ## Time the survey of a lock file of 130 packages, with and without caches.
 	@$(BIN)/python -m benchmarks.survey benchmarks/out/survey benchmarks/out/survey.json

@@ -133,7 +133,7 @@ def indexed(folder: Path, count: int) -> dict[str, float]:
     shutil.rmtree(folder, ignore_errors=True)
     store = Store(folder)
     content = index.make_manifest(
-        _entry(number, tag, store) for number in range(count) for tag in WHEELS
+        make_entry(number, tag, store) for number in range(count) for tag in WHEELS
     )
     began = time.perf_counter()
     index.publish(content, store)
@@ -145,7 +145,7 @@ def indexed(folder: Path, count: int) -> dict[str, float]:
             **content,
             project: (
                 *content[project],
-                _entry(number, "cp314-cp314-manylinux_2_36_x86_64", store),
+                make_entry(number, "cp314-cp314-manylinux_2_36_x86_64", store),
             ),
         }
         began = time.perf_counter()
@@ -158,7 +158,8 @@ def indexed(folder: Path, count: int) -> dict[str, float]:
     }
 
 
-def _entry(number: int, tag: str, store: Store) -> Entry:
+def make_entry(number: int, tag: str, store: Store) -> Entry:
+    """Return the index's entry of a wheel of a synthetic project, and keep the wheel in the store."""
     name = synthetic.name_of(number).replace("-", "_")
     filename = f"{name}-1.0-{tag}.whl"
     wheel = synthetic.make_wheel(filename, tag)

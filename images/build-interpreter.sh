@@ -27,8 +27,10 @@ rm -rf share "$work"
 import importlib, sys
 
 # Each of these is left out in silence when a development package is missing.
-required = ["_bz2", "_ctypes", "_curses", "_hashlib", "_lzma", "_sqlite3", "_ssl", "_uuid", "_zstd", "readline", "zlib",
-            "bz2", "compression.zstd", "ctypes", "lzma", "sqlite3", "ssl", "uuid"]
+required = ["_bz2", "_ctypes", "_curses", "_hashlib", "_lzma", "_sqlite3", "_ssl", "_uuid", "readline", "zlib",
+            "bz2", "ctypes", "lzma", "sqlite3", "ssl", "uuid"]
+if sys.version_info >= (3, 14):
+    required += ["_zstd", "compression.zstd"]
 missing = []
 for name in required:
     try:

@@ -3,10 +3,12 @@
 ARG BASE
 FROM ${BASE} AS toolchain
 ENV DEBIAN_FRONTEND=noninteractive
+ARG PACKAGES=""
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       build-essential pkg-config xz-utils \
       libbz2-dev libffi-dev liblzma-dev libncursesw5-dev libreadline-dev libsqlite3-dev libssl-dev libzstd-dev uuid-dev zlib1g-dev \
+      ${PACKAGES} \
  && rm -rf /var/lib/apt/lists/*
 
 FROM toolchain AS compiled

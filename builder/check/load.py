@@ -20,7 +20,7 @@ from builder.jobs.prebuilt import Prebuilt
 from builder.jobs.run_requirements import RunRequirements
 from builder.judge.loads import judge_load
 from builder.judge.package import merge_findings
-from builder.plan import graph
+from builder.plan import graph, images
 from builder.sources.client import Index
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ def _run_loads(
     The containers are removed, however the run ends.
     """
     base_names = tuple(base.name for base in environment.bases)
-    image_jobs = graph.image_jobs(base_names, (), catalog.load(), environment.abis)
+    image_jobs = images.image_jobs(base_names, (), catalog.load(), environment.abis)
     jobs: dict[JobId, Job] = {job.id: job for job in image_jobs}
     load_ids: list[JobId] = []
     for plan in plans:

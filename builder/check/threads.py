@@ -36,7 +36,7 @@ from builder.jobs.threads.race import Race
 from builder.judge.package import merge_findings
 from builder.judge.threads.coverage import measure_coverage
 from builder.judge.threads.jobs import deduplicate, judge_exercise, judge_race
-from builder.plan import graph
+from builder.plan import graph, images
 from builder.sources.client import Index
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def _iter_jobs(
     """Iterate over the jobs of a trial, each after those it needs."""
     table = catalog.load()
     bases = tuple(base.name for base in environment.bases)
-    yield from graph.image_jobs(bases, (trial.base.name,), table, environment.abis)
+    yield from images.image_jobs(bases, (trial.base.name,), table, environment.abis)
     yield RaceInterpreter(base=trial.base, abi=trial.abi, release=table.releases[trial.abi.release])
     yield RaceImage(base=trial.base, abi=trial.abi)
     for role, packages in (("race", race.image_packages), ("verify", exercise.requirements.system)):

@@ -170,9 +170,10 @@ def survey(
 ) -> None:
     """Show which dependencies upstream supports on 3.14 and 3.14t, and what blocks the others.
 
-    Reads the package index; builds nothing.
+    Reads the package index; builds nothing. What it says of the file is kept for `migrate`.
     """
     from builder.dependencies import files, gather, resolve
+    from builder.dependencies.survey_record import record_survey
     from builder.host import settings as host
     from builder.report.documents.commands import SurveyDocument
     from builder.report.terminal import dependencies as report
@@ -194,17 +195,19 @@ def survey(
                 resolved, index, store, selection.python, status.update
             )
 
-    result = gather.Survey(
-        rows=gathered.rows,
-        left_out=(*read.left_out, *gathered.left_out),
-        notes=(*read.notes, *gathered.notes),
-    )
+        result = gather.Survey(
+            rows=gathered.rows,
+            left_out=(*read.left_out, *gathered.left_out),
+            notes=(*read.notes, *gathered.notes),
+        )
+        now = datetime.datetime.now(tz=datetime.UTC)
+        record_survey(store, read.path, result, now)
+
     if as_json:
         print_document(SurveyDocument.model_validate(report.survey_json(read, result)))
         return
 
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    report.print_survey(console, result, today)
+    report.print_survey(console, result, now.date())
 
 
 def _parse_selection(extras: list[str] | None, groups: list[str] | None) -> Selection:
@@ -212,10 +215,9 @@ def _parse_selection(extras: list[str] | None, groups: list[str] | None) -> Sele
     from builder.config import catalog
     from builder.dependencies.files import Selection
 
-    releases = catalog.load().releases.values()
-    newest = next(iter(releases))
+    versions = [Version(version) for version in catalog.load().abi_releases]
     return Selection(
-        python=Version(newest.version),
+        python=max(versions),
         extras=_parse_names("--extra", extras),
         groups=_parse_names("--group", groups),
     )

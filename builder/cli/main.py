@@ -15,6 +15,8 @@ from builder.cli import (
     gc,
     index,
     machine,
+    measure,
+    migrate,
     nightly,
     notify,
     parity,
@@ -88,9 +90,11 @@ app.command(rich_help_panel=_BUILD, epilog=nightly.NIGHTLY_EXAMPLES)(nightly.nig
 app.command(rich_help_panel=_BUILD, epilog=nightly.MERGE_EXAMPLES)(nightly.merge)
 app.command(rich_help_panel=_BUILD, epilog=notify.EXAMPLES)(notify.notify)
 app.command(rich_help_panel=_BUILD, epilog=check.EXAMPLES)(check.check)
+app.command(rich_help_panel=_BUILD, epilog=measure.EXAMPLES)(measure.measure)
 app.command(rich_help_panel=_READ, epilog=show.EXAMPLES)(show.show)
 app.command(rich_help_panel=_READ, epilog=application.EXAMPLES)(application.app)
 app.command(rich_help_panel=_READ, epilog=parity.EXAMPLES)(parity.parity)
+app.command(rich_help_panel=_READ, epilog=migrate.EXAMPLES)(migrate.migrate)
 app.command(rich_help_panel=_READ, epilog=replay.EXAMPLES)(replay.replay)
 app.command(rich_help_panel=_INDEX, epilog=index.SERVE_EXAMPLES)(index.serve)
 app.command(rich_help_panel=_INDEX, epilog=index.PUBLISH_EXAMPLES)(index.publish)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from builder.config import DEFAULT_MATRIX
+from builder.config import DEFAULT_MATRIX, DEFAULT_WHEELHOUSE
 from builder.config.effort import EffortLevel
 
 
@@ -21,7 +21,7 @@ def _check_report_url(value: str) -> str:
 
 
 MATRIX = DEFAULT_MATRIX
-WHEELHOUSE = Path("wheelhouse")
+WHEELHOUSE = DEFAULT_WHEELHOUSE
 
 MatrixOption = Annotated[
     Path,

@@ -6,3 +6,6 @@ from pathlib import Path
 
 DEFAULT_MATRIX = Path("matrix.toml")
 """The matrix of commands that are not told another one, in the folder where they are started."""
+
+DEFAULT_WHEELHOUSE = Path("wheelhouse")
+"""The folder of results of such commands, as well."""

@@ -101,11 +101,14 @@ def interpreter_path(directory: str) -> str:
     return f"/opt/python/{directory}/bin/python"
 
 
-class Abi(_Row):
-    """`[abis.NAME]` of images/interpreters.toml: one interpreter, a release and how it is configured."""
+_JIT_OPTION = "--enable-experimental-jit"
+
+
+class Interpreter(_Row):
+    """What the tables of interpreters share: a release of CPython and how it is compiled."""
 
     name: str
-    """The table's name: the ABI tag of its wheels (PEP 425)."""
+    """The table's name."""
     release: str
     """Key of `[releases]`."""
     directory: str
@@ -119,6 +122,20 @@ class Abi(_Row):
         return interpreter_path(self.directory)
 
     @property
+    def wheel_abi(self) -> str:
+        """ABI tag of the wheels that it installs (PEP 425)."""
+        return self.name
+
+    @property
+    def has_jit(self) -> bool:
+        """Whether it is compiled with the JIT (PEP 744), which PYTHON_JIT turns on and off."""
+        return any(option.startswith(_JIT_OPTION) for option in self.configure)
+
+
+class Abi(Interpreter):
+    """`[abis.NAME]` of images/interpreters.toml: an interpreter that wheels are made for; its name is their ABI tag."""
+
+    @property
     def free_threaded(self) -> bool:
         """Whether this is a build without the GIL (PEP 703)."""
         return "--disable-gil" in self.configure
@@ -127,6 +144,20 @@ class Abi(_Row):
     def suffix(self) -> str:
         """The tagged suffix of its extension modules, without `.so` (PEP 3149): `cpython-314t`."""
         return self.name.replace("cp", "cpython-", 1)
+
+
+class Comparison(Interpreter):
+    """`[comparisons.NAME]` of images/interpreters.toml: an interpreter that others are compared with."""
+
+    abi: Annotated[str, Field(pattern=r"^cp3\d+t?$")]
+    """ABI tag of the wheels that it installs (PEP 425)."""
+    packages: tuple[str, ...]
+    """System packages that compiling it needs beside what every interpreter does."""
+
+    @property
+    def wheel_abi(self) -> str:
+        """ABI tag of the wheels that it installs."""
+        return self.abi
 
 
 class Catalog(_Row):
@@ -140,6 +171,18 @@ class Catalog(_Row):
     """By version."""
     abis: dict[str, Abi]
     """By name, in the order of the table."""
+    comparisons: dict[str, Comparison]
+    """By name, in the order of the table."""
+
+    @property
+    def interpreters(self) -> dict[str, Interpreter]:
+        """All that wheels are made for and that those are compared with, by name."""
+        return {**self.abis, **self.comparisons}
+
+    @property
+    def abi_releases(self) -> dict[str, Release]:
+        """The releases that wheels are made for, by version."""
+        return {abi.release: self.releases[abi.release] for abi in self.abis.values()}
 
     def oldest(self, names: tuple[str, ...]) -> Base:
         """Return the base with the oldest glibc among `names`."""
@@ -168,6 +211,7 @@ def load() -> Catalog:
             "bases": _insert_names(bases["bases"], "name"),
             "releases": _insert_names(interpreters["releases"], "version"),
             "abis": _insert_names(interpreters["abis"], "name"),
+            "comparisons": _insert_names(interpreters["comparisons"], "name"),
         }
     )
 

@@ -14,6 +14,7 @@ from builder.config import DEFAULT_MATRIX, catalog
 from builder.config.mistakes import describe_mistake
 from builder.config.notify import TARGETS, Targets
 from builder.config.rollout import Rollout
+from builder.config.scenarios import Scenario
 from builder.config.table import Table
 from builder.config.values import (
     EVERY_BASE,
@@ -193,6 +194,8 @@ class Application(Table):
     tests: str = ""
     """Command that runs its tests. Where the lock has pytest-run-parallel, several threads run them on free-threaded
     interpreters."""
+    scenarios: dict[ApplicationName, Scenario] = Field(default_factory=dict)
+    """Work whose speed and memory `wheelfarm measure` looks at, by a name of its own."""
 
     @field_validator("smoke")
     @classmethod
@@ -312,6 +315,18 @@ def load(path: Path) -> Matrix:
         MatrixError: the file cannot be read or is wrong; the error lists every mistake.
     """
     return parse(_read_file(path), path)
+
+
+def load_begun(path: Path) -> Matrix:
+    """Return the checked matrix of a file that may have no packages yet: applications alone are a beginning.
+
+    Args:
+        path: the file.
+
+    Raises:
+        MatrixError: the file cannot be read or is wrong; the error lists every mistake.
+    """
+    return parse(_read_file(path), path, needs_packages=False)
 
 
 def load_settings(path: Path) -> Matrix:
@@ -479,6 +494,8 @@ def _find_model(location: tuple[str | int, ...]) -> type[Table]:
             return OwnTests
         case ("packages", _, *_):
             return Package
+        case ("applications", _, "scenarios", _, *_):
+            return Scenario
         case ("applications", _, _, *_):
             return Application
         case ("notify", _, str(kind), _, *_):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from builder.config.notify import TARGETS, HostName, Label, RepositoryName
+from builder.config.scenarios import FunctionName, UrlPath
 from builder.config.values import (
     NO_KEYS,
     ApplicationName,
@@ -33,6 +34,8 @@ _PATTERN_KINDS = (
     HostName,
     RepositoryName,
     Label,
+    FunctionName,
+    UrlPath,
 )
 """Types with a pattern, each with a description of it."""
 

@@ -6,7 +6,7 @@ import datetime
 import difflib
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -218,8 +218,13 @@ SharedLibrary = Annotated[
 NO_KEYS = frozenset({"root", "file"})
 """Fields of a matrix that are no keys of the file: they say where that is."""
 
-NO_INPUTS = frozenset({*NO_KEYS, "notify"})
-"""Fields of a matrix that no result goes by: another address for alerts makes nothing run or be judged again."""
+NO_INPUTS: dict[str, Any] = {
+    **dict.fromkeys(NO_KEYS, True),
+    "notify": True,
+    "applications": {"__all__": {"scenarios"}},
+}
+"""What of a matrix no result of a run goes by, as pydantic leaves it out: another address for alerts, or another
+scenario to measure, makes nothing run or be judged again."""
 
 
 def _check_companion(value: str) -> str:

@@ -419,19 +419,20 @@ def summarize(rows: Sequence[SurveyRow]) -> str:
     return f"{dependencies}, {pure} pure and {native} native: {'; '.join(clauses)}."
 
 
-_STATUS_WORDS = {
+STATUS_WORDS = {
     Status.READY: "ready as pinned",
     Status.UPGRADE: "after an upgrade",
     Status.BUILD: "to be built from source",
     Status.BLOCKED: "blocked",
 }
+"""How people are shown a status, after a number."""
 
 
 def _count_outlooks(outlooks: Iterable[MoveOutlook]) -> str:
     """Return how many outlooks have each status, `3 ready as pinned, 1 blocked`; a status that none has is left out."""
     counts = Counter(outlook.status for outlook in outlooks)
     parts = [
-        f"{counts[status]} {words}" for status, words in _STATUS_WORDS.items() if counts[status]
+        f"{counts[status]} {words}" for status, words in STATUS_WORDS.items() if counts[status]
     ]
 
     return ", ".join(parts) or "nothing to say"

@@ -10,6 +10,7 @@ from builder import ROOT
 _COMPANIONS = {
     "application": ("load", "supervise"),
     "load": ("supervise",),
+    "measure": ("application", "load", "supervise"),
     "smoke": ("stress", "supervise"),
     "stress": ("supervise",),
 }

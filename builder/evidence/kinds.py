@@ -10,6 +10,7 @@ from builder.evidence.build import BuildFacts
 from builder.evidence.exercise import ExerciseFacts
 from builder.evidence.image import ImageFacts
 from builder.evidence.load import LoadFacts
+from builder.evidence.measurement import MeasurementFacts
 from builder.evidence.race import RaceFacts
 from builder.evidence.remedy import RemedyFacts
 from builder.evidence.speed import SpeedFacts
@@ -27,6 +28,7 @@ MODELS: Mapping[str, type[Facts]] = {
     "exercise": ExerciseFacts,
     "image": ImageFacts,
     "load": LoadFacts,
+    "measurement": MeasurementFacts,
     "race": RaceFacts,
     "remedy": RemedyFacts,
     "speed": SpeedFacts,

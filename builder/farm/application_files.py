@@ -14,10 +14,10 @@ from builder.store.files import file_sha256
 from builder.store.hashing import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from builder.config.catalog import Abi
+    from builder.config.catalog import Base, Interpreter
     from builder.config.matrix import Application, Matrix
     from builder.store.store import Store
 
@@ -31,14 +31,16 @@ class ApplicationError(FarmError):
     exit_code = ExitCode.USAGE
 
 
-def read_lock(matrix: Matrix, application: Application, abi: Abi) -> list[LockedPackage]:
-    """Return what the lock of an application installs on an ABI, each package once.
+def read_lock(
+    matrix: Matrix, application: Application, interpreter: Interpreter
+) -> list[LockedPackage]:
+    """Return what the lock of an application installs with an interpreter, each package once.
 
     Raises:
         ApplicationError: the lock leaves a release open.
         FarmError: it is none that can be read.
     """
-    version = catalog.load().releases[abi.release].version
+    version = catalog.load().releases[interpreter.release].version
     selection = dependency_files.Selection(
         python=Version(version),
         extras=frozenset(application.extras),
@@ -58,6 +60,26 @@ def read_lock(matrix: Matrix, application: Application, abi: Abi) -> list[Locked
         locked[dependency.name] = LockedPackage(name=dependency.name, version=str(release))
 
     return list(locked.values())
+
+
+def find_system_packages(
+    matrix: Matrix, application: Application, packages: Iterable[str], base: Base
+) -> tuple[str, ...]:
+    """Return the system packages that an application needs on a base, and those of packages that it locks, sorted.
+
+    Args:
+        matrix: has the packages.
+        application: its own `apt` counts.
+        packages: names in the matrix; what it does not have needs none.
+        base: that it is run on.
+    """
+    names = set(application.apt_packages(base))
+    for package in packages:
+        settings = matrix.packages.get(package)
+        if settings is not None:
+            names.update(settings.run_packages(base))
+
+    return tuple(sorted(names))
 
 
 def keep_files(matrix: Matrix, application: Application, store: Store) -> dict[str, str]:

@@ -16,7 +16,7 @@ from builder.config.cool_down import CoolDown
 from builder.distributions.tags import accepts_wheel
 from builder.errors import FarmError
 from builder.evidence.application import ApplicationFacts
-from builder.farm.application_files import keep_files, read_lock
+from builder.farm.application_files import find_system_packages, keep_files, read_lock
 from builder.host import settings as host
 from builder.index import constraints
 from builder.jobs.application import Application as ApplicationJob
@@ -31,7 +31,8 @@ from builder.judge.application import (
     name_other_abi,
     select_wheels,
 )
-from builder.plan.graph import Plan, image_jobs
+from builder.plan.graph import Plan
+from builder.plan.images import image_jobs
 from builder.sources.client import Index
 from builder.sources.upstream import choose_wheel
 from builder.untrusted.package_names import version_of
@@ -255,11 +256,12 @@ class _Farm:
         locked: list[LockedWheels] = []
         for package in situation.locked:
             hashes = {entry.filename: entry.sha256 for entry in self._entries_of(package)}
-            wheels = [(name, hashes[name]) for name in select_wheels(hashes, abi, base)]
+            wheels = [(name, hashes[name]) for name in select_wheels(hashes, abi.name, base)]
             locked.append(
                 LockedWheels(name=package.name, version=package.version, wheels=tuple(wheels))
             )
 
+        selected = situation.packages.values()
         has_parallel_tests = any(package.name == _PARALLEL_TESTS for package in locked)
         return ApplicationJob(
             name=situation.name,
@@ -271,7 +273,9 @@ class _Farm:
             tests=application.tests,
             after=self._find_companions(situation.packages),
             threads=_TEST_THREADS if abi.free_threaded and has_parallel_tests else 0,
-            packages=self._find_system_packages(application, situation.packages.values(), base),
+            packages=find_system_packages(
+                self.matrix, application, [judged.name for judged in selected], base
+            ),
             files=files,
             effort=self.effort,
         )
@@ -289,18 +293,6 @@ class _Farm:
                 companions[project] = settings.import_after
 
         return companions
-
-    def _find_system_packages(
-        self, application: Application, packages: Iterable[JudgedPackage], base: Base
-    ) -> tuple[str, ...]:
-        """Return the system packages that an application needs on a base, and those of what it locks, sorted."""
-        names = set(application.apt_packages(base))
-        for package in packages:
-            settings = self.matrix.packages.get(package.name)
-            if settings is not None:
-                names.update(settings.run_packages(base))
-
-        return tuple(sorted(names))
 
     def _pin(self, locked: Iterable[LockedPackage], abi: Abi) -> Iterator[constraints.LockedFiles]:
         """Iterate over the packages of a lock, each with the files of it that may be installed on an ABI."""
@@ -320,17 +312,26 @@ def describe_addition(matrix: Matrix, application: Application) -> str:
 
     `--extra postgres shop/uv.lock --matrix shop/matrix.toml`.
     """
-    here = Path.cwd()
+    return shlex.join([*list_lock_words(matrix, application), *list_matrix_words(matrix)])
+
+
+def list_lock_words(matrix: Matrix, application: Application) -> list[str]:
+    """Return the options and the path by which a command is given the lock of an application, from this folder."""
     words: list[str] = []
     for extra in application.extras:
         words += ["--extra", extra]
     for group in application.groups:
         words += ["--group", group]
-    words.append(os.path.relpath(matrix.root / application.lock, here))
+    words.append(os.path.relpath(matrix.root / application.lock, Path.cwd()))
+    return words
 
-    if matrix.file.resolve() != (here / DEFAULT_MATRIX).resolve():
-        words += ["--matrix", os.path.relpath(matrix.file, here)]
-    return shlex.join(words)
+
+def list_matrix_words(matrix: Matrix) -> list[str]:
+    """Return the option that names a matrix to a command, from this folder; none for the default one."""
+    here = Path.cwd()
+    if matrix.file.resolve() == (here / DEFAULT_MATRIX).resolve():
+        return []
+    return ["--matrix", os.path.relpath(matrix.file, here)]
 
 
 def _group_by_project(packages: Iterable[JudgedPackage]) -> dict[str, list[JudgedPackage]]:
@@ -416,7 +417,7 @@ def _find_fitting(releases: Iterable[Release], abi: Abi, base: Base) -> set[Vers
     for release in releases:
         # Names are looked at first: whole files are read for few of thousands of releases.
         names = (file.filename for file in release.wheels)
-        if select_wheels(names, abi, base) and choose_wheel(release, abi.name, [base], python):
+        if select_wheels(names, abi.name, base) and choose_wheel(release, abi.name, [base], python):
             fitting.add(release.version)
 
     return fitting

@@ -394,7 +394,7 @@ def _check_interpreters() -> Iterator[Check]:
 
     A file that is not cached is no failure: it is downloaded when interpreters are built.
     """
-    for release in catalog.load().releases.values():
+    for release in catalog.load().abi_releases.values():
         cached = cpython.cached_files(release)
         intact_files = [path for path in cached if file_sha256(path) == release.sha256]
         if intact_files:

@@ -3,8 +3,9 @@
 Referred to is: evidence that a run of the matrix would use, at any effort, and the newest of every job of such a run or
 about a package or an application that verdicts.json has; the files and logs of that; wheels and metadata of every
 snapshot, and so of the index; sources of the matrix; locks of these jobs, and the files of the package index that they
-name; replays of findings in verdicts.json. Of the rest, what is younger than a number of days stays as well, as far as
-it fits into a number of bytes. With the evidence of an image goes the image.
+name; replays of findings in verdicts.json; measurements that later ones are compared with. Of the rest, what is younger
+than a number of days stays as well, as far as it fits into a number of bytes. With the evidence of an image goes the
+image.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from builder.farm.measurement_history import find_pinned_key
 from builder.store.job_ids import JobId, JobKind
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 _DAY_S = 86_400.0
+
+_ABOUT_APPLICATIONS = frozenset({JobKind.APPLICATION, JobKind.MEASUREMENT})
+"""Kinds of jobs whose name is that of an application."""
 
 _Row = tuple[str, JobId, str, str, float]
 """Key, job, files as JSON, log, when: a row of `Retention.evidence_rows`."""
@@ -133,10 +138,10 @@ def find_garbage(
     rows = store.retention.evidence_rows()
 
     def is_current(job: JobId) -> bool:
-        is_about = judged_applications if job.kind == JobKind.APPLICATION else judged_packages
+        is_about = judged_applications if job.kind in _ABOUT_APPLICATIONS else judged_packages
         return job in used.jobs or job.name in is_about
 
-    wanted_keys = used.keys | _find_newest_keys(rows, is_current)
+    wanted_keys = used.keys | _find_newest_keys(rows, is_current) | _find_pinned_keys(store, rows)
     references = _collect_references(store, rows, wanted_keys, document, cutoff)
 
     unreferenced: list[StoredFile] = []
@@ -193,6 +198,13 @@ def _find_newest_keys(rows: Iterable[_Row], is_current: Callable[[JobId], bool])
             newest[job] = key
 
     return set(newest.values())
+
+
+def _find_pinned_keys(store: Store, rows: Iterable[_Row]) -> set[str]:
+    """Return the keys of the measurements that later ones are compared with."""
+    jobs = {job for _, job, *_ in rows if job.kind == JobKind.MEASUREMENT}
+    keys = {find_pinned_key(store, job) for job in jobs}
+    return {key for key in keys if key is not None}
 
 
 def _date_files(rows: Iterable[_Row]) -> dict[str, float]:

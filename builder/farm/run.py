@@ -12,13 +12,14 @@ from builder.config.effort import EFFORTS, EffortLevel
 from builder.config.matrix import Package
 from builder.engine import provision
 from builder.errors import EngineMissingError, ExitCode
-from builder.execute import LocalExecutor
-from builder.execute.guardian import clean_up_containers
 from builder.farm import merge as merging
 from builder.farm import record_budget, unchanged
 from builder.farm import replay as replays
 from builder.farm.applications import TriedApplications, try_applications
+from builder.farm.execution import CONTAINMENT_NOTE, execute_plan
 from builder.farm.judging import judge_packages
+from builder.farm.measurement_history import recall_measurements
+from builder.farm.migration import check_for_report
 from builder.farm.parity import compare_for_report
 from builder.farm.past_builds import find_past_builds
 from builder.farm.prepare import RunRequest, make_plan, prepare, resolve
@@ -28,9 +29,10 @@ from builder.jobs.job import Tools
 from builder.proxy.proxy import IndexProxy
 from builder.report import outputs
 from builder.report.documents import verdicts_json
+from builder.report.documents.measurements import make_measure_document
+from builder.report.documents.migration import make_migrate_document
 from builder.report.documents.parity import make_parity_document
 from builder.sources.statements import add_statements
-from builder.store.job_ids import JobKind
 from builder.verdicts import ApplicationVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from builder.config.matrix import Matrix
-    from builder.engine.client import Engine
     from builder.execute import Observer
     from builder.farm.replay import Replay, ReplayResult
     from builder.farm.unchanged import CompletedRun
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
     from builder.store.evidence import Evidence
     from builder.store.job_ids import JobId
     from builder.store.store import Store
-
-_CONTAINMENT_NOTE = "containment"
-"""Name of the store's note with what held the code of packages when it was last run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +116,7 @@ def run(
             return RunResult(unchanged_run=resolved.unchanged_run)
 
         plan = make_plan(matrix, resolved, request)
-        evidence = _execute(matrix, plan, store, request, observer, stop)
+        evidence = execute_plan(matrix, plan, store, request, observer, stop)
         read_sources = add_statements(resolved.sources, store)
         judged = _judge(matrix, read_sources, evidence, store)
         replays.write_replays(judged, request.effort, store.wheelhouse)
@@ -132,7 +130,7 @@ def run(
             served = publish(closure, matrix, store, observer)
 
             def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
-                return _execute(matrix, wanted, store, request, observer, stop)
+                return execute_plan(matrix, wanted, store, request, observer, stop)
 
             tried = _try_applications(
                 matrix, store, judged, served, observer, execute, request.effort
@@ -140,7 +138,7 @@ def run(
 
     # The report lists the run with its end, so it is written after that.
     if request.is_whole_matrix:
-        recorded = store.get_note(_CONTAINMENT_NOTE)
+        recorded = store.get_note(CONTAINMENT_NOTE)
         containment = None if recorded is None else json.loads(recorded)
         written = verdicts_json.write(judged, matrix, store.wheelhouse, containment, tried.judged)
         _write_report(matrix, written, store, observer, run_id)
@@ -218,7 +216,7 @@ def merge(
     merged_shards = merging.merge_shards(wheelhouses, matrix, store)
 
     # What is judged from here on ran on several machines.
-    store.delete_note(_CONTAINMENT_NOTE)
+    store.delete_note(CONTAINMENT_NOTE)
 
     with _record_run(store) as run_id:
         sources, evidence = merged_shards.sources, merged_shards.evidence
@@ -230,13 +228,13 @@ def merge(
 
         def execute(wanted: Plan) -> Mapping[JobId, Evidence]:
             try:
-                return _execute(matrix, wanted, store, RunRequest(), observer, stop)
+                return execute_plan(matrix, wanted, store, RunRequest(), observer, stop)
             except EngineMissingError as error:
                 observer.say(f"the applications are not tried: {error}")
                 return {}
             finally:
                 # It says what held the packages, and they ran elsewhere.
-                store.delete_note(_CONTAINMENT_NOTE)
+                store.delete_note(CONTAINMENT_NOTE)
 
         tried = _try_applications(
             matrix, store, judged, served, observer, execute, merged_shards.effort
@@ -271,7 +269,13 @@ def _write_report(
     observer.say("writing the report")
     parities = compare_for_report(matrix, store, written)
     parity = make_parity_document(parities, written.generated_at) if parities else None
-    outputs.write_report(written, store, run_id, parity)
+    measured = recall_measurements(store)
+    measurements = make_measure_document(measured, {}) if measured else None
+    checklists = check_for_report(matrix, store, written)
+    migration = None
+    if checklists:
+        migration = make_migrate_document(checklists, written.generated_at)
+    outputs.write_report(written, store, run_id, parity, measurements, migration)
 
 
 def replay(
@@ -307,7 +311,7 @@ def replay(
     request = RunRequest(only=(wanted.name,), effort=EffortLevel(wanted.effort))
     prepared = prepare(matrix, store, request, observer)
     plan = replays.plan_for_replay(wanted, prepared.plan)
-    evidence = _execute(matrix, plan, store, request, observer, stop)
+    evidence = execute_plan(matrix, plan, store, request, observer, stop)
 
     log = store.wheelhouse / "logs" / "replay" / f"{wanted.id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -370,85 +374,3 @@ def exit_code(
     if is_package_open or ApplicationVerdict.UNDETERMINED in of_applications:
         return ExitCode.UNDETERMINED
     return ExitCode.ADMISSIBLE
-
-
-class _ContainmentRecorder:
-    """Passes the events of a run on, and notes the engine's containment once the first job of a package starts.
-
-    Jobs that make images run no code of packages: a run of them alone says nothing of what held the packages.
-
-    Attributes:
-        engine: the engine of the run; None until a job has to run.
-    """
-
-    def __init__(self, observer: Observer, store: Store) -> None:
-        self._observer = observer
-        self._store = store
-        self._is_recorded = False
-        self.engine: Engine | None = None
-
-    def say(self, text: str) -> None:
-        self._observer.say(text)
-
-    def on_plan(self, jobs: int, known: int) -> None:
-        self._observer.on_plan(jobs, known)
-
-    def on_job_start(self, job: JobId) -> None:
-        runs_package_code = job.kind != JobKind.IMAGE
-        if runs_package_code and not self._is_recorded:
-            assert self.engine is not None, "a job starts after the engine was asked for"
-            self._store.set_note(_CONTAINMENT_NOTE, json.dumps(self.engine.record_containment()))
-            self._is_recorded = True
-
-        self._observer.on_job_start(job)
-
-    def on_job_message(self, job: JobId, text: str) -> None:
-        self._observer.on_job_message(job, text)
-
-    def on_job_end(self, evidence: Evidence, *, known: bool) -> None:
-        self._observer.on_job_end(evidence, known=known)
-
-
-def _execute(
-    matrix: Matrix,
-    plan: Plan,
-    store: Store,
-    request: RunRequest,
-    observer: Observer,
-    stop: threading.Event,
-) -> Mapping[JobId, Evidence]:
-    """Run the jobs of a plan, and remove the containers that this run started, however it ends.
-
-    With `request.again` recorded evidence is ignored, except for images.
-
-    Returns:
-        The evidence of every job of the plan, by job id.
-    """
-    again: frozenset[JobId] = frozenset()
-    if request.again:
-        again = frozenset(job for job in plan.jobs if job.kind != JobKind.IMAGE)
-
-    with contextlib.ExitStack() as guards:
-
-        def connect_engine() -> Engine:
-            """Return an engine without leftovers of killed runs; the executor calls this once a job has to run."""
-            engine = provision.ensure_engine(observer.say, store.farm_id)
-            leftovers = engine.reap()
-            if leftovers:
-                observer.say(f"removed {leftovers} containers that an earlier run left behind")
-            guards.enter_context(clean_up_containers(engine))
-            recorder.engine = engine
-            return engine
-
-        recorder = _ContainmentRecorder(observer, store)
-        executor = LocalExecutor(
-            plan,
-            store,
-            recorder,
-            connect_engine,
-            resources=request.resources,
-            stop=stop,
-            locked=request.locked,
-            cool_down=CoolDown.for_matrix(matrix),
-        )
-        return executor.run(again)

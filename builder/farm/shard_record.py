@@ -286,7 +286,7 @@ class ShardRecord(_Strict):
 
 def matrix_digest(matrix: Matrix) -> str:
     """Hash what results go by in a matrix, without the path of its file: shards run on different machines."""
-    return digest("matrix", matrix.model_dump(mode="json", exclude=set(NO_INPUTS)))
+    return digest("matrix", matrix.model_dump(mode="json", exclude=NO_INPUTS))
 
 
 def write_record(

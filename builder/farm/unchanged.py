@@ -101,7 +101,7 @@ def fingerprint_inputs(
         patches: content of each package's patches, by name.
         effort: name of the effort level.
     """
-    common_settings = matrix.model_dump(mode="json", exclude={*NO_INPUTS, "packages"})
+    common_settings = matrix.model_dump(mode="json", exclude={**NO_INPUTS, "packages": True})
     names = dict.fromkeys([*matrix.packages, *sources.found, *sources.faults])
     packages = {}
     for name in names:

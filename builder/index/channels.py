@@ -18,6 +18,7 @@ from builder.errors import PromotionError
 from builder.index import constraints
 from builder.index.gates import HandedResults, Rules, find_taken_back
 from builder.index.manifest import CANARY_CHANNEL, QUARANTINE_CHANNEL, SERVED_CHANNEL
+from builder.index.measurement_results import MEASUREMENT, find_measurement_results
 from builder.index.promotion import list_candidates, plan_promotion
 from builder.index.publish import publish
 from builder.index.requirements import read_requirements
@@ -56,7 +57,7 @@ class PromotionRequest:
         by: who wants it.
         reason: why.
         forced: whether gates that refuse are passed over.
-        results: what other programs found out for gates.
+        results: what other programs found out for gates, in place of what is recorded.
     """
 
     names: Sequence[str] = ()
@@ -82,12 +83,14 @@ class RolledOut:
 
 
 def make_rules(matrix: Matrix, store: Store, results: HandedResults | None = None) -> Rules:
-    """Return what promotions go by: the rollout of a matrix, the time, and what the ledger has of rollbacks.
+    """Return what promotions go by: the rollout of a matrix, the time, and what the ledger has for gates.
+
+    That is rollbacks, and the newest measurements where the rollout asks for them.
 
     Args:
         matrix: it has a rollout.
         store: the store of the wheelhouse.
-        results: what other programs found out for gates.
+        results: what other programs found out for gates, in place of what is recorded.
 
     Raises:
         PromotionError: the matrix has no rollout.
@@ -96,12 +99,16 @@ def make_rules(matrix: Matrix, store: Store, results: HandedResults | None = Non
     if rollout is None:
         raise PromotionError.for_no_rollout(matrix.file)
 
+    recorded: HandedResults = {}
+    if MEASUREMENT in rollout.gates:
+        recorded = {MEASUREMENT: find_measurement_results(store)}
+
     return Rules(
         gates=rollout.gates,
         age=rollout.age,
         verdicts=rollout.verdicts or matrix.farm.publish,
         now=datetime.datetime.now(datetime.UTC),
-        results=results or {},
+        results={**recorded, **(results or {})},
         taken_back=find_taken_back(store.publications.channel_changes()),
     )
 

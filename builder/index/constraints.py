@@ -35,6 +35,9 @@ _APPLICATIONS = "applications"
 _CANARY = "canary"
 """The folder in it with what an install from `canary/` is held to, named as that of `simple/` is."""
 
+_APPLICATION_PIN = re.compile(r"^(?:# not served: )?([^\s#=]+)==(\S+)", re.MULTILINE)
+"""A line of an application's file that names a release, as `_render_application` writes it."""
+
 _NOT_PROMOTED = "in canary/, and not promoted yet"
 
 Withheld = Mapping[str, Container[tuple[str, str]]]
@@ -134,6 +137,25 @@ def write_application(name: str, abi: str, locked: Iterable[LockedFiles], wheelh
     """
     path = _application_path(name, abi, wheelhouse)
     replace_text(path, "\n".join(_render_application(name, abi, locked)) + "\n")
+
+
+def read_application(name: str, abi: str, wheelhouse: Path) -> frozenset[tuple[str, str]] | None:
+    """Return what an application locked on an ABI when it was tried last, as (name, version), served or not.
+
+    Args:
+        name: of the application.
+        abi: the ABI.
+        wheelhouse: the folder that has `constraints/`.
+
+    Returns:
+        None where no run wrote its file, or the file cannot be read.
+    """
+    try:
+        text = _application_path(name, abi, wheelhouse).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+    return frozenset(_APPLICATION_PIN.findall(text))
 
 
 def remove_other_applications(names: Iterable[str], wheelhouse: Path) -> None:

@@ -1,7 +1,8 @@
 """What a release of `canary/` has to pass before it is promoted. Pure: what is known of it goes in, a result comes out.
 
-A gate that something else measures (`measurement`, `soak`) takes the result that was handed in. One that was asked for
-and of which nothing is known refuses: what nobody looked at is not promoted.
+A gate that something else measures (`measurement`, `soak`) takes the result that was handed in: measurements by
+`measurement_results.py`. One that was asked for and of which nothing is known refuses: what nobody looked at is not
+promoted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from builder.config.values import GateName
     from builder.index.rollout import PendingRelease
     from builder.store.publications import ChannelChange
+
+_REMEDIES = {"measurement": "; `wheelfarm measure --canary` gives one"}
+"""By gate, how to get a result where there is none."""
 
 ROLLBACK = "rollback"
 """A gate that is always asked: what a rollback took out of `simple/` does not come back by itself."""
@@ -147,7 +151,7 @@ def _take_result(gate: str, release: PendingRelease, rules: Rules) -> GateResult
     """Return the result that was handed in for exactly the wheels that wait."""
     result = rules.results.get(gate, {}).get(release.hashes)
     if result is None:
-        reason = "no result for these wheels"
+        reason = f"no result for these wheels{_REMEDIES.get(gate, '')}"
         return GateResult(gate=gate, outcome=GateOutcome.MISSING, reason=reason)
 
     return result

@@ -186,7 +186,10 @@ class Application:
             "threads": self.threads,
             "amplify": self._amplification,
         }
-        files = {**self._index_files(tools.store), **self._project_files(tools.store)}
+        files = {
+            **index_files(self.locked, _INDEX_FOLDER, tools.store),
+            **project_files(self.files, _PROJECT_FOLDER, tools.store),
+        }
         if self._amplification is not None:
             files |= program_files(_WATCHING)
         facts = ask(
@@ -201,28 +204,46 @@ class Application:
         )
         return Result(facts=facts)
 
-    def _index_files(self, store: Store) -> dict[str, bytes | Path]:
-        """Return the part of the farm's index that the lock names, as files for a container."""
-        manifest = index.make_manifest(
-            index.Entry(filename=filename, sha256=sha256)
-            for package in self.locked
-            for filename, sha256 in package.wheels
-        )
 
-        files: dict[str, bytes | Path] = {}
-        for path, page in index.render_pages(manifest):
-            files[f"{_INDEX_FOLDER}/{path}"] = page.encode()
-        for project, entries in manifest.items():
-            for entry in entries:
-                path = f"{_INDEX_FOLDER}/simple/{project}/{entry.filename}"
-                files[path] = store.file(entry.sha256)
+def index_files(
+    locked: Sequence[LockedWheels], folder: str, store: Store
+) -> dict[str, bytes | Path]:
+    """Return a package index with what a lock names, and nothing else, as files for a container.
 
-        return files
+    Args:
+        locked: the packages of the lock.
+        folder: that the index is put in.
+        store: has the wheels.
+    """
+    manifest = index.make_manifest(
+        index.Entry(filename=filename, sha256=sha256)
+        for package in locked
+        for filename, sha256 in package.wheels
+    )
 
-    def _project_files(self, store: Store) -> dict[str, bytes | Path]:
-        """Return the files of the project for a container; its folder is there even where it has none."""
-        files: dict[str, bytes | Path] = {f"{_PROJECT_FOLDER}/.wheelfarm": b""}
-        for path, sha256 in self.files.items():
-            files[f"{_PROJECT_FOLDER}/{path}"] = store.file(sha256)
+    files: dict[str, bytes | Path] = {}
+    for path, page in index.render_pages(manifest):
+        files[f"{folder}/{path}"] = page.encode()
+    for project, entries in manifest.items():
+        for entry in entries:
+            path = f"{folder}/simple/{project}/{entry.filename}"
+            files[path] = store.file(entry.sha256)
 
-        return files
+    return files
+
+
+def project_files(
+    sha256_by_path: Mapping[str, str], folder: str, store: Store
+) -> dict[str, bytes | Path]:
+    """Return the files of a project for a container; its folder is there even where it has none.
+
+    Args:
+        sha256_by_path: of each file, by its path in the project.
+        folder: that they are put in.
+        store: has the files.
+    """
+    files: dict[str, bytes | Path] = {f"{folder}/.wheelfarm": b""}
+    for path, sha256 in sha256_by_path.items():
+        files[f"{folder}/{path}"] = store.file(sha256)
+
+    return files

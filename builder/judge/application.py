@@ -174,9 +174,9 @@ class Situation:
     versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def select_wheels(filenames: Iterable[str], abi: Abi, base: Base) -> list[str]:
-    """Return the wheels that an interpreter of an ABI takes on a base."""
-    return [name for name in filenames if accepts_wheel(name, abi.name) and runs_on(name, base)]
+def select_wheels(filenames: Iterable[str], abi: str, base: Base) -> list[str]:
+    """Return the wheels that an interpreter of an ABI takes on a base; it need not be one of the farm's ABIs."""
+    return [name for name in filenames if accepts_wheel(name, abi) and runs_on(name, base)]
 
 
 def find_blocked(situation: Situation) -> tuple[Blocker, ...]:
@@ -301,7 +301,7 @@ def _explain_lack(locked: LockedPackage, situation: Situation) -> str:
     accepted = [name for name in filenames if accepts_wheel(name, situation.abi.name)]
     if not accepted:
         return _explain_verdict(locked, judgement, situation.abi)
-    if not select_wheels(accepted, situation.abi, situation.base):
+    if not select_wheels(accepted, situation.abi.name, situation.base):
         floors = join_names(sorted({floor_name(name) for name in accepted}), _MOST_NAMED)
         base = situation.base
         return f"the wheels of {locked.name} need {floors}; {base.name} has glibc {base.glibc}"

@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 from builder.config.matrix import OwnTests, select_thread_target
 from builder.jobs.audit import Audit
 from builder.jobs.build.build import Build
-from builder.jobs.images.base import BaseImage
 from builder.jobs.images.ids import ORDER_ONLY
-from builder.jobs.images.interpreters import InterpretersImage, RaceInterpreter
+from builder.jobs.images.interpreters import RaceInterpreter
 from builder.jobs.images.packages import PackagesImage
-from builder.jobs.images.proxy import IndexImage
-from builder.jobs.images.python import BuilderImage, VerifyImage
 from builder.jobs.images.race import RaceImage
 from builder.jobs.job import ImageJob
 from builder.jobs.load import Load
@@ -24,6 +21,7 @@ from builder.jobs.threads.exercise import Exercise
 from builder.jobs.threads.race import Race
 from builder.jobs.threads.speed import Speed
 from builder.jobs.upstream import Upstream
+from builder.plan.images import image_jobs
 from builder.plan.rust import find_rust, supply_rust
 
 if TYPE_CHECKING:
@@ -168,37 +166,6 @@ def make_plan(
         unique.setdefault(job.id, job)
 
     return Plan(jobs=unique)
-
-
-def image_jobs(
-    bases: tuple[str, ...], build_on: tuple[str, ...], catalog: Catalog, abis: tuple[Abi, ...]
-) -> Iterator[Job]:
-    """Iterate over the jobs that make images, each after those it needs.
-
-    Images with the system packages of a package are not among them: `_Planner` plans those.
-
-    Args:
-        bases: names of the bases (releases of Debian or Ubuntu) that wheels are imported on. The interpreters are
-            compiled on the oldest of them.
-        build_on: names of the bases that wheels are built on; empty where nothing is built.
-        catalog: bases and interpreters.
-        abis: the ABIs, each of which stands for one interpreter.
-    """
-    oldest = catalog.oldest(bases).name
-    releases = {abi.release: catalog.releases[abi.release] for abi in abis}
-
-    for name in bases:
-        base = catalog.bases[name]
-        yield BaseImage(base=base, distribution=catalog.distributions[base.distribution])
-    yield InterpretersImage(base=oldest, abis=abis, releases=releases)
-
-    for name in build_on:
-        yield BuilderImage(base=catalog.bases[name])
-    for name in bases:
-        yield VerifyImage(base=catalog.bases[name])
-
-    if build_on:
-        yield IndexImage(base=oldest, abi=abis[0])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

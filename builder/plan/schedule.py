@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.jobs.images.ids import INTERPRETERS, RACE_INTERPRETER
+from builder.jobs.images.ids import COMPARISON_INTERPRETERS, INTERPRETERS, RACE_INTERPRETER
 from builder.plan.resources import Resources
 from builder.store.job_ids import JobId, JobKind
 
@@ -61,6 +61,7 @@ DEFAULT_COSTS: Mapping[str, DefaultCost] = {
     # A job beside it would take a part of what it measures.
     JobKind.SPEED: _default_cost(10.0, 1024, ALL_CPUS),
     JobKind.APPLICATION: _default_cost(60.0, 1024),
+    JobKind.MEASUREMENT: _default_cost(600.0, 4096, ALL_CPUS),
 }
 """Expected costs, by kind of job. They are guesses, and count only until a job of the kind has been recorded."""
 
@@ -68,6 +69,7 @@ COMPILE_COSTS: Mapping[JobId, DefaultCost] = {
     # Compiled by as many processes as there are CPUs.
     INTERPRETERS: _default_cost(300.0, 1024, ALL_CPUS),
     RACE_INTERPRETER: _default_cost(300.0, 2048, ALL_CPUS),
+    COMPARISON_INTERPRETERS: _default_cost(400.0, 2048, ALL_CPUS),
 }
 """Expected costs of the images that take much longer than other images, because they compile interpreters."""
 
@@ -85,7 +87,7 @@ LEAST_CPUS = 0.5
 """How much of a CPU has to be free for it, and so the smallest share of any job. Shares are made of quarters, which sum
 up exactly."""
 
-LAST_KINDS = frozenset({JobKind.SPEED})
+LAST_KINDS = frozenset({JobKind.SPEED, JobKind.MEASUREMENT})
 """Kinds of jobs that start only when there is nothing else to run."""
 
 

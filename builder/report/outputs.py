@@ -11,6 +11,8 @@ from builder.report.site import site
 from builder.store.files import replace_text
 
 if TYPE_CHECKING:
+    from builder.report.documents.measurements import MeasureDocument
+    from builder.report.documents.migration import MigrateDocument
     from builder.report.documents.parity import ParityDocument
     from builder.report.documents.verdicts_json import Document
     from builder.store.publications import ChannelChange
@@ -21,7 +23,12 @@ _MAX_CHANNEL_CHANGES = 20
 
 
 def write_report(
-    document: Document, store: Store, run: str, parity: ParityDocument | None = None
+    document: Document,
+    store: Store,
+    run: str,
+    parity: ParityDocument | None = None,
+    measurements: MeasureDocument | None = None,
+    migration: MigrateDocument | None = None,
 ) -> None:
     """Record the verdicts of a run in the ledger, and write `report/`: the site, badges, JUnit XML, SARIF and Markdown.
 
@@ -30,6 +37,8 @@ def write_report(
         store: the store of the wheelhouse; the caller holds its lock.
         run: id of the run that gave these verdicts.
         parity: what differs between bases; None where there was nothing to compare.
+        measurements: what was measured of applications; None where nothing was.
+        migration: how far the moves of applications are; None where there are none.
     """
     rows: list[tuple[str, str, str, str, str]] = []
     for package, abi, part in document.iter_verdicts():
@@ -45,6 +54,8 @@ def write_report(
         logs=_logs_by_package(store),
         channel_changes=_newest_channel_changes(store),
         parity=parity,
+        measurements=measurements,
+        migration=migration,
     )
 
     folder = store.wheelhouse / "report"

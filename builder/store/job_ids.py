@@ -18,6 +18,7 @@ class JobKind(StrEnum):
     EXERCISE = "exercise"
     SPEED = "speed"
     APPLICATION = "application"
+    MEASUREMENT = "measurement"
 
 
 class JobId(NamedTuple):
@@ -30,8 +31,10 @@ class JobId(NamedTuple):
     Attributes:
         kind: a `JobKind`, or what another version of the farm recorded.
         name: the package; of a job that makes an image, the image; of an application, its name in the matrix.
-        base: the base that the package is built on; of an application, the ABI; empty for an image.
-        loaded_on: of a load job and of an application, the base that the wheels are loaded on; empty otherwise.
+        base: the base that the package is built on, or an application is measured on; of one that is tried, the ABI;
+            empty for an image.
+        loaded_on: of a load job and of an application, the base that the wheels are loaded on; of a measurement of what
+            waits in a channel, the channel; empty otherwise.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""A web API in small: it answers one request from a database, and ends with an error where it cannot."""
+"""A web API in small: it answers requests from a database, and ends with an error where it cannot."""
 
 import asyncio
 
@@ -8,12 +8,27 @@ import orjson
 import uvloop
 from fastapi import FastAPI
 from fastapi.responses import Response
+from pydantic import BaseModel
 from redis.connection import HIREDIS_AVAILABLE
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, select
+from sqlalchemy.pool import NullPool
 
 app = FastAPI()
 books = Table("books", MetaData(), Column("id", Integer, primary_key=True), Column("title", String))
-engine = create_engine("sqlite://")
+engine = create_engine("sqlite://", poolclass=NullPool)  # a database for each request
+
+
+class Book(BaseModel):
+    """A book as it is sent."""
+
+    number: int
+    title: str
+
+
+def check_shelf() -> bytes:
+    """Check a shelf of books and encode it, without a database: what `wheelfarm measure` calls in several threads."""
+    shelf = [Book.model_validate({"number": number, "title": "Signals"}) for number in range(100)]
+    return orjson.dumps([book.model_dump() for book in shelf])
 
 
 @app.get("/books/{number}")

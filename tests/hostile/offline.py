@@ -193,7 +193,7 @@ def main() -> None:
     shorten_deadlines()
     script = json.loads(Path(sys.argv[1]).read_text())
     pretend(**script["machine"])
-    farm._execute = lambda matrix, plan, store, *_: execute(script["answers"], plan, store)
+    farm.execute_plan = lambda _, plan, store, *__: execute(script["answers"], plan, store)  # type: ignore[attr-defined]
     sys.argv = ["wheelfarm", *sys.argv[2:]]
     cli.main()
 

@@ -190,6 +190,32 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
             "rounds": 2, "plain": {"make": "1", "text": "s", "native": "", "rates": RATES}, "calls": [{**CALL, "rates": RATES}],
         },
     ],
+    "measurement": [
+        {
+            "errors": {"cp314t": "no matching distribution found for foo==1.0"},
+            "scenarios": [{
+                "name": "list",
+                "rounds": [
+                    {},
+                    {
+                        "cp313/1": {"count": 20, "metrics": {"p50": 0.01, "throughput": 90}, "latencies_s": [0.01, 0.02]},
+                        "cp314/1": {"count": 1000, "metrics": {"p99": 0.02}, "gil": True},
+                    },
+                ],
+                "failures": {"cp314t/1": "exit code 1"},
+            }],
+            "moment": "2026-11-27T10:00:00+00:00",
+            "machine": {"processor": "Abacus 9", "cpus": 2, "memory_bytes": 1 << 32, "kernel": "6.1"},
+            "variants": [
+                {"name": "cp313/1", "interpreter": "cp313", "version": "3.13.5", "threads": 1},
+                {"name": "again/1", "interpreter": "again", "version": "3.13.5", "threads": 1, "baseline": "cp313/1", "is_control": True},
+            ],
+            "lacking": {"cp314": "foo 1.0 has no wheel"},
+            "thresholds": {"list": {"p99": "+10%"}},
+            "is_whole": False,
+            "pending": [{"release": "foo==2.0", "hashes": ["a"]}],
+        },
+    ],
     "remedy": [
         {"found": [], "unknown": []},
         {"found": [{"kind": "header", "name": "foo.h", "packages": [["libfoo-dev", "/usr/include/foo.h"]]}], "unknown": [["program", "foo"]]},

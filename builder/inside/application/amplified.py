@@ -22,7 +22,8 @@ from ..supervise.process import PackageProcess
 from ..supervise.programs import PROGRAMS
 from ..supervise.records import RecordReader, make_token
 from ..supervise.work_clock import CLOCK
-from .commands import describe_environment, find_site, write_command_line
+from .commands import write_command_line
+from .environment import describe_environment, find_site
 from .trials import summarize
 
 if TYPE_CHECKING:

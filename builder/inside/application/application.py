@@ -18,26 +18,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..load.distribution import find_modules
-from ..load.install import compile_packages, describe_refusal, run_as
+from ..load.install import run_as
 from ..load.probe_process import run_probe
 from ..supervise.accounts import supervise, take_account
 from ..supervise.distributions import list_distributions
-from ..supervise.folders import make_folder, open_folder, seal_folder
+from ..supervise.folders import open_folder, seal_folder
 from ..supervise.programs import compile_programs
 from .amplified import amplify_commands
-from .commands import find_site, run_command
-
-if TYPE_CHECKING:
-    from ..supervise.accounts import Account
-
-_INSTALL_TIMEOUT_S = 600  # not measured: for some hundred wheels on a busy machine
-
-_OPTIONS = (
-    "--isolated", "--quiet", "--no-input", "--no-cache-dir", "--disable-pip-version-check",
-)  # fmt: skip
+from .commands import run_command
+from .environment import INSTALL_TIMEOUT_S, find_site, install_lock, pip_command
 
 
 def examine(request: dict[str, Any]) -> dict[str, Any]:
@@ -48,9 +40,10 @@ def examine(request: dict[str, Any]) -> dict[str, Any]:
     """
     with open_folder(is_writable=False) as folder:
         environment = folder / "environment"
-        make_folder(environment)
         account = take_account()
-        error = _install(request, environment, account)
+        error = install_lock(
+            request["python"], request["index"], request["requirements"], environment, account
+        )
         if error is not None:
             return {"install": error}
 
@@ -76,31 +69,7 @@ def examine(request: dict[str, Any]) -> dict[str, Any]:
         }
 
 
-# --- installing ------------------------------------------------------------------------------------------------------
-
-
-def _install(request: dict[str, Any], environment: Path, account: Account) -> str | None:
-    """Make a virtual environment with exactly what is locked; return what went wrong, or None."""
-    requirements = environment.parent / "requirements.txt"
-    requirements.write_text(request["requirements"])
-    python = request["python"]
-    steps = (
-        [python, "-m", "venv", "--without-pip", str(environment)],
-        [
-            *_pip(python, environment), "install", *_OPTIONS, "--no-compile", "--only-binary", ":all:", "--no-deps",
-            "--require-hashes", "--index-url", request["index"], "--requirement", str(requirements),
-        ],
-    )  # fmt: skip
-
-    for command in steps:
-        exit_code, printed = run_as(account, command, _INSTALL_TIMEOUT_S)
-        if exit_code is None:
-            return f"installing did not end within {_INSTALL_TIMEOUT_S} s"
-        if exit_code != 0:
-            return describe_refusal(exit_code, printed)
-
-    compile_packages(python, str(environment), account)
-    return None
+# --- what is installed -----------------------------------------------------------------------------------------------
 
 
 def _find_unmet(python: str, environment: Path) -> list[str]:
@@ -108,15 +77,11 @@ def _find_unmet(python: str, environment: Path) -> list[str]:
 
     The environment's interpreter runs `.pth` files of packages: it is another user who asks than who installed.
     """
-    command = [*_pip(python, environment), "check"]
-    exit_code, printed = run_as(take_account(), command, _INSTALL_TIMEOUT_S)
+    command = [*pip_command(python, environment), "check"]
+    exit_code, printed = run_as(take_account(), command, INSTALL_TIMEOUT_S)
     if exit_code is None:
-        return [f"it did not end within {_INSTALL_TIMEOUT_S} s"]
+        return [f"it did not end within {INSTALL_TIMEOUT_S} s"]
     return [] if exit_code == 0 else printed.splitlines()
-
-
-def _pip(python: str, environment: Path) -> list[str]:
-    return [python, "-s", "-m", "pip", "--python", str(environment / "bin" / "python")]
 
 
 # --- importing -------------------------------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from ..supervise.accounts import take_account
 from ..supervise.folders import open_folder
-from ..supervise.process import choose_variables, run_to_end
+from ..supervise.process import run_to_end
+from .environment import describe_environment
 
 _OUTPUT_CHARACTERS = 4000  # of what a command printed, its end
 
@@ -49,26 +49,3 @@ def run_command(
 def write_command_line(command: str) -> list[str]:
     """Return what runs a command by the shell."""
     return ["/bin/sh", "-c", command]
-
-
-def describe_environment(request: dict[str, Any], environment: Path, home: Path) -> dict[str, str]:
-    """Return the variables that a command of the application has.
-
-    Args:
-        request: the request of this program.
-        environment: the virtual environment.
-        home: the command's home.
-    """
-    return {
-        **choose_variables(os.environ, str(home)),
-        "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
-        "VIRTUAL_ENV": str(environment),
-        # The folder of the project belongs to another user.
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **request["variables"],
-    }
-
-
-def find_site(environment: Path) -> Path:
-    """Return the folder of a virtual environment that packages are installed in."""
-    return next((environment / "lib").glob("python*/site-packages"))

@@ -6,6 +6,7 @@ from builder.store.hashing import digest
 from builder.store.job_ids import JobId, JobKind
 
 INTERPRETERS = JobId(JobKind.IMAGE, "interpreters")
+COMPARISON_INTERPRETERS = JobId(JobKind.IMAGE, "comparison-interpreters")
 RACE_INTERPRETER = JobId(JobKind.IMAGE, "race-interpreter")
 INDEX_IMAGE = JobId(JobKind.IMAGE, "index")
 
@@ -26,7 +27,7 @@ def role_image_id(role: str, base: str) -> JobId:
     """Return the id of the job that makes the image for a role on a base.
 
     Args:
-        role: `builder`, `verify` or `race`.
+        role: `builder`, `verify`, `measure` or `race`.
         base: the base's name.
     """
     return JobId(JobKind.IMAGE, f"{role}-{base}")
@@ -41,7 +42,7 @@ def packages_image_id(base: str, packages: tuple[str, ...], role: str = "builder
     Args:
         base: the base's name.
         packages: names of system packages.
-        role: `builder`, `verify` or `race`.
+        role: `builder`, `verify`, `measure` or `race`.
     """
     image = role_image_id(role, base)
     if not packages:

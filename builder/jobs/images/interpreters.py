@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class InterpretersImage(BuiltImage):
-    """All interpreters, compiled once, under /opt/python; other images copy them from it.
+    """Some interpreters, compiled once, under /opt/python; other images copy them from it.
 
     Attributes:
         base: name of the base they are compiled on.
-        abis: the ABIs, each of which stands for one interpreter.
+        interpreters: what is compiled.
         releases: the releases of CPython, by version.
+        packages: system packages that compiling them needs beside what every interpreter does.
+        id: of the job.
     """
 
     base: str
-    abis: tuple[catalog.Abi, ...]
+    interpreters: tuple[catalog.Interpreter, ...]
     releases: Mapping[str, catalog.Release]
+    packages: tuple[str, ...] = ()
+    id: JobId = INTERPRETERS
 
     recipe: ClassVar[str] = "interpreters"
     files: ClassVar[tuple[str, ...]] = ("build-interpreter.sh",)
     counts_packages: ClassVar[bool] = False
 
-    @cached_property
-    def id(self) -> JobId:
-        return INTERPRETERS
-
     @property
     def title(self) -> str:
-        return "the interpreters"
+        return f"the image {self.id.name}"
 
     @cached_property
     def needs(self) -> Needs:
@@ -52,21 +52,36 @@ class InterpretersImage(BuiltImage):
 
     def settings(self) -> Mapping[str, object]:
         interpreters = [
-            (abi.directory, abi.configure, self.releases[abi.release].sha256) for abi in self.abis
+            (
+                interpreter.directory,
+                interpreter.configure,
+                self.releases[interpreter.release].sha256,
+            )
+            for interpreter in self.interpreters
         ]
-        return {"interpreter": interpreters, "recipe": self.read_recipes()}
+        settings: dict[str, object] = {"interpreter": interpreters, "recipe": self.read_recipes()}
+        if self.packages:
+            settings["apt list"] = self.packages
+        return settings
 
     def arguments(self, inputs: Inputs) -> Mapping[str, str]:
-        lines = [" ".join((abi.release, abi.directory, *abi.configure)) for abi in self.abis]
+        lines: list[str] = []
+        for interpreter in self.interpreters:
+            words = (interpreter.release, interpreter.directory, *interpreter.configure)
+            lines.append(" ".join(words))
 
-        return {"BASE": read_image_tag(inputs["base"]), "INTERPRETERS": "\n".join(lines)}
+        return {
+            "BASE": read_image_tag(inputs["base"]),
+            "INTERPRETERS": "\n".join(lines),
+            "PACKAGES": " ".join(self.packages),
+        }
 
     def extra_files(self, tools: Tools) -> Mapping[str, bytes | Path]:
         """Return the source of each release, fetched if necessary, by its path in the build context."""
         sources: dict[str, bytes | Path] = {}
-        for abi in self.abis:
-            release = self.releases[abi.release]
-            sources[f"sources/{abi.release}.tar.xz"] = cpython.fetch_source(release, tools.say)
+        for interpreter in self.interpreters:
+            release = self.releases[interpreter.release]
+            sources[f"sources/{release.version}.tar.xz"] = cpython.fetch_source(release, tools.say)
 
         return sources
 

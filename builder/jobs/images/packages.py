@@ -36,7 +36,7 @@ class PackagesImage(BuiltImage):
     Attributes:
         base: the base's name.
         packages: names of the system packages.
-        role: `builder`, `verify` or `race`.
+        role: `builder`, `verify`, `measure` or `race`.
     """
 
     base: str

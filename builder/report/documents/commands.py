@@ -1,7 +1,7 @@
 """What commands print with `--json`: one model per command, stable and versioned.
 
 Each has its JSON Schema beside the documentation: docs/COMMAND.schema.json. verdicts.json, which `wheelfarm run --json`
-prints, and the documents of `wheelfarm check` and `wheelfarm parity` have modules of their own.
+prints, and the documents of `wheelfarm check`, `parity` and `migrate` have modules of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from builder.config.edit import Action
 from builder.dependencies.survey import Status
 from builder.report.documents.applications import ApplicationPart
 from builder.report.documents.check import CheckDocument
+from builder.report.documents.measurements import MeasureDocument
+from builder.report.documents.migration import MigrateDocument
 from builder.report.documents.packages import PackagePart
 from builder.report.documents.parity import ParityDocument
 from builder.report.documents.part import CleanLine, CleanText, Part
@@ -448,6 +450,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "show": ShowDocument,
     "app": AppDocument,
     "parity": ParityDocument,
+    "measure": MeasureDocument,
+    "migrate": MigrateDocument,
     "replay": ReplayDocument,
     "publish": PublishDocument,
     "promote": PromoteDocument,

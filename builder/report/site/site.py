@@ -15,9 +15,11 @@ import jinja2
 
 from builder import ROOT
 from builder.judge.bases import BaseOutcome
+from builder.report.amounts import show_amount, show_change
+from builder.report.documents.migration import STEP_WORDS
 from builder.report.documents.parity import TOPIC_WORDS, WEIGHT_WORDS
 from builder.report.history import count_verdicts
-from builder.report.site import safety, speeds
+from builder.report.site import plots, safety, speeds
 from builder.report.site.obstacles import find_obstacles
 from builder.store.files import replace_text
 from builder.store.hashing import digest_text
@@ -26,6 +28,8 @@ from builder.verdicts import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from builder.report.documents.measurements import MeasureDocument
+    from builder.report.documents.migration import MigrateDocument
     from builder.report.documents.packages import PackagePart
     from builder.report.documents.parity import ParityDocument
     from builder.report.documents.verdicts_json import Document
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = ROOT / "report" / "site" / "templates"
 ASSETS = ("report.css",)
+MEASUREMENTS = "measurements.html"
 
 _SCRIPT = (_TEMPLATES / "report.js").read_text()
 """The script of the overview. It is in the page itself: so the page can name it by its hash, as all that may run."""
@@ -82,6 +87,8 @@ class SiteData:
         logs: (id of a job, path of its log relative to the wheelhouse) of each job of a package, by package.
         channel_changes: promotions and rollbacks, the newest first; None where the index has no canary channel.
         parity: what differs between bases; None where there was nothing to compare.
+        measurements: what was measured of applications; None where nothing was.
+        migration: how far the moves of applications are; None where there are none.
     """
 
     document: Document
@@ -91,6 +98,8 @@ class SiteData:
     logs: Mapping[str, Sequence[tuple[str, str]]]
     channel_changes: Sequence[ChannelChange] | None = None
     parity: ParityDocument | None = None
+    measurements: MeasureDocument | None = None
+    migration: MigrateDocument | None = None
 
 
 def write_site(data: SiteData, folder: Path) -> None:
@@ -111,13 +120,13 @@ def write_site(data: SiteData, folder: Path) -> None:
             if page not in current_files:
                 page.unlink()
 
-    for name in ("applications.html", "parity.html"):
+    for name in ("applications.html", "parity.html", MEASUREMENTS, "migration.html"):
         if folder / name not in current_files:
             (folder / name).unlink(missing_ok=True)
 
 
 def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
-    """Iterate over every page as (path in the site, HTML): packages, runs, applications, bases, and the overview."""
+    """Iterate over every page as (path in the site, HTML): those of packages and runs, then those about all of them."""
     environment = _environment()
     package_page = environment.get_template("package.html")
     for package in data.document.packages:
@@ -136,6 +145,8 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
                 document=data.document,
                 obstacles=find_obstacles(data.document.applications),
                 has_parity=data.parity is not None,
+                has_measurements=data.measurements is not None,
+                has_migration=data.migration is not None,
             ),
         )
 
@@ -144,8 +155,28 @@ def render_pages(data: SiteData) -> Iterator[tuple[str, str]]:
         context = {"document": data.document, "parity": data.parity}
         yield "parity.html", parity_page.render(root="", **context)
 
+    if data.measurements is not None:
+        yield MEASUREMENTS, render_measurements(data.measurements)
+    if data.migration is not None:
+        migration_page = environment.get_template("migration.html")
+        context = {"document": data.document, "migration": data.migration}
+        yield "migration.html", migration_page.render(root="", **context)
+
     overview = environment.get_template("overview.html")
     yield "index.html", overview.render(root="", **_overview_context(data))
+
+
+def write_measurements(document: MeasureDocument, folder: Path) -> None:
+    """Write the page of measurements alone, beside those of the last run."""
+    for name in ASSETS:
+        replace_text(folder / name, (_TEMPLATES / name).read_text())
+    replace_text(folder / MEASUREMENTS, render_measurements(document))
+
+
+def render_measurements(document: MeasureDocument) -> str:
+    """Return the page of measurements as HTML."""
+    page = _environment().get_template(MEASUREMENTS)
+    return page.render(root="", document=document)
 
 
 def slug(name: str) -> str:
@@ -172,8 +203,12 @@ def _environment() -> jinja2.Environment:
     environment.filters["trouble"] = _failing_bases
     environment.globals["speeds"] = speeds
     environment.globals["safety"] = safety
+    environment.globals["plots"] = plots
+    environment.globals["show_amount"] = show_amount
+    environment.globals["show_change"] = show_change
     environment.globals["topics"] = TOPIC_WORDS
     environment.globals["weights"] = WEIGHT_WORDS
+    environment.globals["step_words"] = STEP_WORDS
     environment.globals["policy"] = CONTENT_POLICY
     environment.globals["script"] = _SCRIPT
     environment.filters["rank"] = lambda verdict: verdict.rank
@@ -213,6 +248,8 @@ def _overview_context(data: SiteData) -> dict[str, Any]:
         "runs": runs,
         "channel_changes": data.channel_changes,
         "has_parity": data.parity is not None,
+        "has_measurements": data.measurements is not None,
+        "has_migration": data.migration is not None,
     }
 
 

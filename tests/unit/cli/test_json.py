@@ -29,6 +29,7 @@ from builder.verdicts import ApplicationVerdict
 from tests.job_ids import job_id
 from tests.unit.cli.conftest import Ended
 from tests.unit.documents import abi, document, finding
+from tests.unit.farm import measure_samples
 from tests.unit.farm.parity_samples import fill, write_project
 from tests.unit.local_index import LocalIndex, archive, sdist, serving, wheel
 from tests.unit.wheels import add_wheel
@@ -181,6 +182,30 @@ def test_parity(wheelfarm: Callable[..., Ended], tmp_path: Path):
     unknown = wheelfarm("parity", "none", *options)
     assert unknown.returncode == ExitCode.USAGE
     assert "it has shop, small" in unknown.stderr
+
+
+def test_measure(wheelfarm: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    measure_samples.write_project(tmp_path)
+    own = [measure_samples.native("1.0", abi) for abi in ("cp314", "cp314t")]
+    with Store(tmp_path / "w") as store:
+        measure_samples.publish(store, *own, measure_samples.PURE)
+    measure_samples.play(monkeypatch, {"cp314t/1": {"p99": 1.2}})
+    options = ("--matrix", str(tmp_path / "matrix.toml"), "--wheelhouse", str(tmp_path / "w"))
+    interpreters = ("--interpreter", "cp314", "--interpreter", "cp314t")
+
+    ended = wheelfarm("measure", "shop", *options, *interpreters, "--json")
+    assert ended.returncode == ExitCode.FAULTS
+    (part,) = check("measure", ended)["measurements"]
+    variants = {variant["name"]: variant for variant in part["scenarios"][0]["variants"]}
+    metrics = {metric["name"]: metric for metric in variants["cp314t/1"]["metrics"]}
+    assert metrics["p99"]["threshold"] == "+10%"
+    assert metrics["p99"]["comparison"]["answer"] == "worse"
+    again = wheelfarm("measure", *options, "--last")
+    assert again.returncode == ExitCode.FAULTS
+    assert "worse: list: 99th percentile of the latency of cp314t/1" in again.stdout
+    unknown = wheelfarm("measure", "none", *options)
+    assert unknown.returncode == ExitCode.USAGE
+    assert "it has shop, quiet" in unknown.stderr
 
 
 def test_rollback(wheelfarm: Callable[..., Ended], tmp_path: Path):

@@ -85,6 +85,18 @@ def test_a_rollout_has_defaults_and_says_what_is_wrong(tmp_path: Path):
     assert "'automatic'" in mistakes["rollout.auto"]
 
 
+def test_applications_alone_are_a_beginning(tmp_path: Path):
+    path = tmp_path / "matrix.toml"
+    path.write_text('[applications.shop]\nlock = "uv.lock"\n')
+    assert list(matrix.load_begun(path).applications) == ["shop"]
+    with pytest.raises(MatrixError, match="expected at least one table"):
+        matrix.load(path)
+
+    path.write_text('[applications.shop]\nlok = "uv.lock"\n')
+    with pytest.raises(MatrixError, match="lok"):
+        matrix.load_begun(path)
+
+
 def test_the_settings_are_read_without_the_packages(tmp_path: Path):
     path = tmp_path / "matrix.toml"
     path.write_text('[rollout]\nage = "1 day"\n[packages.foo]\nno_such_key = 1\n')

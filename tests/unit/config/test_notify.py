@@ -140,7 +140,7 @@ def test_no_result_goes_by_the_targets():
     without = parse("[packages.x]")
     assert matrix_digest(with_targets) == matrix_digest(without)
     assert matrix_digest(parse("[packages.y]")) != matrix_digest(without)
-    assert matrix.Matrix.model_fields.keys() >= NO_INPUTS
+    assert matrix.Matrix.model_fields.keys() >= NO_INPUTS.keys()
 
 
 def test_a_matrix_with_targets_is_read_from_a_file(tmp_path: Path):

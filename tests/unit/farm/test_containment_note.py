@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from builder.farm import run
+from builder.farm import execution
 from builder.jobs.images.ids import INDEX_IMAGE
 from builder.store.job_ids import JobId, JobKind
 from builder.store.store import Store
@@ -33,14 +33,14 @@ def test_the_first_job_of_a_package_records_it_and_an_image_does_not(tmp_path: P
     build = JobId(JobKind.BUILD, "steady", "debian-12")
     observer = Quiet()
     with Store(tmp_path / "wheelhouse") as store:
-        recorder = run._ContainmentRecorder(observer, store)  # type: ignore[arg-type]
+        recorder = execution._ContainmentRecorder(observer, store)  # type: ignore[arg-type]
         recorder.engine = Engine()  # type: ignore[assignment]
 
         recorder.on_job_start(INDEX_IMAGE)
-        assert store.get_note(run._CONTAINMENT_NOTE) is None
+        assert store.get_note(execution.CONTAINMENT_NOTE) is None
 
         recorder.on_job_start(build)
-        recorded = store.get_note(run._CONTAINMENT_NOTE)
+        recorded = store.get_note(execution.CONTAINMENT_NOTE)
         assert json.loads(recorded or "") == {"runc": "1.4"}
 
     assert observer.started == [INDEX_IMAGE, build]

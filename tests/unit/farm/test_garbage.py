@@ -8,6 +8,7 @@ import pytest
 
 from builder import index
 from builder.farm import garbage
+from builder.farm.measurement_history import pin_measurement
 from builder.proxy.cache import FetchedFile, IndexCache
 from builder.store.evidence import Evidence
 from builder.store.job_ids import JobId
@@ -279,3 +280,17 @@ def test_listings_without_a_snapshot_are_forgotten(store: Store):
     collect(store)
     assert [key for (key,) in store.database.fetch_all("SELECT digest FROM listings")] != ["old"]
     assert store.database.fetch_one("SELECT COUNT(*) FROM listings") == (1,)
+
+
+def test_the_newest_measurement_and_the_one_that_others_are_compared_with_stay(store: Store):
+    (store.wheelhouse / "verdicts.json").write_text(
+        json.dumps({"packages": [], "applications": [{"name": "shop"}]})
+    )
+    job = job_id("measurement:shop@debian-12")
+    pinned, between, newest = ("1" * 64, "2" * 64, "3" * 64)
+    record(store, pinned, job, 90)
+    pin_measurement(store, job)
+    record(store, between, job, 80)
+    record(store, newest, job, 70)
+    collect(store)
+    assert [store.get(key) is not None for key in (pinned, between, newest)] == [True, False, True]

@@ -12,7 +12,7 @@ import pytest
 
 from builder.config.matrix import Matrix
 from builder.errors import EngineMissingError
-from builder.farm import run
+from builder.farm import execution, run
 from builder.farm.prepare import RunRequest
 from builder.plan.graph import Plan
 from builder.store.evidence import Evidence
@@ -50,7 +50,7 @@ def merge(folder: Path) -> tuple[run.RunResult, Observer, list[dict[str, Any]]]:
     with Store(folder / "wheelhouse") as store:
         shards = [folder / "one", folder / "two"]
         merged = run.merge(matrix, store, shards, observer, threading.Event())  # type: ignore[arg-type]
-        assert store.get_note(run._CONTAINMENT_NOTE) is None
+        assert store.get_note(execution.CONTAINMENT_NOTE) is None
     document = json.loads((folder / "wheelhouse/verdicts.json").read_text())
     return merged, observer, document["applications"]
 
@@ -65,10 +65,10 @@ def test_applications_are_tried_with_the_index_that_was_merged(
     ) -> Mapping[JobId, Evidence]:
         assert request.is_whole_matrix
         plans.append(plan)
-        store.set_note(run._CONTAINMENT_NOTE, "{}")
+        store.set_note(execution.CONTAINMENT_NOTE, "{}")
         return {job: Evidence(key=str(job), job=job, facts=WELL) for job in plan.jobs}
 
-    monkeypatch.setattr(run, "_execute", execute)
+    monkeypatch.setattr(run, "execute_plan", execute)
     merged, observer, parts = merge(tmp_path)
     (plan,) = plans
     kinds = {job.kind for job in plan.jobs}
@@ -87,7 +87,7 @@ def test_without_an_engine_they_are_undetermined_and_it_is_said_why(
     def execute(*_: object) -> Mapping[JobId, Evidence]:
         raise EngineMissingError([("unix:///none", "no such file")], "start one")
 
-    monkeypatch.setattr(run, "_execute", execute)
+    monkeypatch.setattr(run, "execute_plan", execute)
     merged, observer, _ = merge(tmp_path)
     assert {one.verdict for one in merged.applications} == {ApplicationVerdict.UNDETERMINED}
     assert any(

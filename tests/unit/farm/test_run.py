@@ -45,7 +45,7 @@ def test_what_a_project_says_of_threads_is_judged_and_handed_on(
         resolved = ResolvedRun(sources=Sources(found={"foo": source}), patches={})
         monkeypatch.setattr(run, "resolve", lambda *_: resolved)
         monkeypatch.setattr(run, "make_plan", lambda *_: Plan(jobs={}))
-        monkeypatch.setattr(run, "_execute", lambda *_: {})
+        monkeypatch.setattr(run, "execute_plan", lambda *_: {})
         monkeypatch.setattr(run, "judge_packages", judge)
         monkeypatch.setattr(run, "_write_shard", write)
         request = RunRequest(only=("foo",), shard=shard, effort=EffortLevel.NONE)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -144,3 +145,29 @@ def test_after_a_rollback_a_reason_is_still_of_its_version(tmp_path: Path):
     constraints.rewrite(published, tmp_path)
     text = (folder / "cp314t.txt").read_text()
     assert "foo-bar==1.0  # 2.0: it races; 3.0: it races\n" in text
+
+
+VERSIONS = st.from_regex(
+    r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}((a|b|rc)[0-9]|\.post[0-9]|\+[a-z0-9]{1,4})?", fullmatch=True
+)
+LOCKS = st.dictionaries(
+    st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True),
+    st.tuples(VERSIONS, st.lists(st.just("0" * 64), max_size=2)),
+    max_size=5,
+)  # fmt: skip
+
+
+@given(lock=LOCKS)
+def test_what_an_application_locked_is_read_as_it_was_written(
+    lock: dict[str, tuple[str, list[str]]], tmp_path_factory: pytest.TempPathFactory
+):
+    wheelhouse = tmp_path_factory.getbasetemp()
+    locked = [
+        constraints.LockedFiles(name=name, version=version, hashes=tuple(hashes))
+        for name, (version, hashes) in lock.items()
+    ]
+    constraints.write_application("shop", "cp314t", locked, wheelhouse)
+    recorded = constraints.read_application("shop", "cp314t", wheelhouse)
+    assert recorded is not None
+    assert set(recorded) == {(name, version) for name, (version, _) in lock.items()}
+    assert constraints.read_application("shop", "cp314", wheelhouse) is None

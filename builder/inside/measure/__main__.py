@@ -1,0 +1,6 @@
+"""Usage: see measure.py."""
+
+from .measure import main
+
+if __name__ == "__main__":
+    main()
