@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.distributions.cpython import is_free_threaded, list_hooks, name_interpreters
+from builder.judge.wheel.module_names import find_early_abi3t
 from builder.judge.wheel.subject import group_finding
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ _OWN_STATEMENT = "its Py_mod_abi slot"
 
 
 def judge_module_code(subject: Subject) -> Iterator[Finding]:
-    """Yield findings on the functions that import calls, and on the build of CPython that code was compiled for."""
+    """Yield findings on the functions that import calls, and on the build of CPython that code was compiled for.
+
+    Nothing is yielded of a wheel that promises `abi3t` in vain to releases before 3.15: WF321 says all.
+    """
+    if any(find_early_abi3t(subject)):
+        return
+
     yield from group_finding("WF332", list(_find_missing_hooks(subject)))
 
     codes: tuple[FindingCode, ...] = ("WF304", "WF341", "WF342")
@@ -59,20 +66,22 @@ def _find_missing_hooks(subject: Subject) -> Iterator[tuple[str, str]]:
                 has = f"{file.path} exports PyModExport_{file.name} alone"
                 yield file.path, f"{has}; {name_interpreters(unserved)} calls PyInit_{file.name}"
             elif _lacks_export_hook(subject, file):
-                needs = "what PyInit returns has another layout in each build of CPython (PEP 793)"
-                yield file.path, f"{file.path} exports no PyModExport_{file.name}, and {needs}"
+                has = f"{file.path} is defined by a PyModuleDef alone, and abi3t has none"
+                yield file.path, f"{has}; it needs PyModExport_{file.name} (PEP 793)"
 
 
 def _lacks_export_hook(subject: Subject, file: LoadedFile) -> bool:
-    """Return whether a module has `PyInit` alone although it is to be loaded by `abi3t` (PEP 803, PEP 793).
+    """Return whether a module is defined by a PyModuleDef alone although it is to be loaded by `abi3t` (PEP 793).
 
-    `PyInit` returns a PyModuleDef, a static object whose layout differs between builds; `abi3t` has no such structure.
+    A PyModuleDef is a static object, whose layout differs between builds; `abi3t` has no such structure (PEP 803).
+    `PyInit` itself is not wrong: those of cffi have another module, `_cffi_backend`, make the object.
     """
     init = file.native.init
     if init is None or init.hooks is None:
         return False
 
-    return _is_loaded_by_abi3t(subject, file.loaders) and "PyModExport" not in init.hooks
+    has_definition = init.phases is not None and "PyModExport" not in init.hooks
+    return has_definition and _is_loaded_by_abi3t(subject, file.loaders)
 
 
 def _is_loaded_by_abi3t(subject: Subject, loaders: Sequence[str]) -> bool:

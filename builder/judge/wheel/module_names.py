@@ -32,7 +32,7 @@ def judge_module_names(subject: Subject) -> Iterator[Finding]:
     Of a module that no free-threaded build before 3.15 can import, by a tag that promises `abi3t` to it, that alone is
     said.
     """
-    early = list(_find_early_abi3t(subject))
+    early = list(find_early_abi3t(subject))
     yield from group_finding("WF321", early)
 
     if not early:
@@ -43,7 +43,7 @@ def judge_module_names(subject: Subject) -> Iterator[Finding]:
     yield from group_finding("WF337", strays)
 
 
-def _find_early_abi3t(subject: Subject) -> Iterator[tuple[str, str]]:
+def find_early_abi3t(subject: Subject) -> Iterator[tuple[str, str]]:
     """Yield (path, sentence) for each module that a free-threaded build before 3.15 is promised by `abi3t` in vain.
 
     Such a build looks for no `.abi3t.so` and calls no `PyModExport`. PEP 803 reserves these tags, and installers take

@@ -114,11 +114,12 @@ def _explain_missing(name: str, needer: str, abi: str, subject: Subject) -> str:
 def _find_unstable(subject: Subject) -> Iterator[tuple[str, str]]:
     """Yield (path, sentence) for what a wheel of a stable ABI uses outside that of the release its tag names.
 
-    Nothing is yielded for other wheels. `abi3t` has the functions of `abi3`: what it lacks are structures (PEP 803).
-    Names that the farm's interpreters would have to have are left to `_find_unresolved`.
+    Nothing is yielded for other wheels, and for those that nobody takes (WF339). `abi3t` has the functions of `abi3`:
+    what it lacks are structures (PEP 803). Names that the farm's interpreters would have to have are left to
+    `_find_unresolved`.
     """
     since = subject.stable_since
-    if since is None:
+    if since is None or not subject.interpreters:
         return
 
     promised = ".".join(map(str, since))
