@@ -91,8 +91,11 @@ MODULES = {
     "hook-3.16": Module(version=0x03100000),
     "hook-of-other": Module(name="other"),
     "init": Module(name="", init=True),
+    # As cffi makes them: another module makes the object.
     "init-of-cffi": Module(
-        name="", extra="Object *PyInit__native(void) { return PyLong_FromVoidPtr(0); }"
+        name="",
+        extra="""extern Object *PyImport_ImportModule(const char *);
+Object *PyInit__native(void) { return PyImport_ImportModule("_planted_backend"); }""",
     ),
     "init-and-hook": Module(flags=STABLE | WITH_GIL, init=True),
     "outside": Module(
