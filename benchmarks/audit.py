@@ -4,12 +4,15 @@ Usage: python -m benchmarks.audit TOOLS-VENV OUTPUT.json
 
 A tool has found a fault when it reports anything about the wheel; wheelfarm has to report the fault's own code and
 nothing else. Reports on good wheels, planted and from the index, are false alarms. The plain import installs with pip
-on debian-12 and debian-13, in containers.
+on debian-12 and debian-13, in containers; it is not asked about what no CPython 3.14 takes.
+
+Good wheels for 3.15 and of its stable ABIs are those of stable-abi-wheels.tsv, which says how each was confirmed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import re
 import subprocess
@@ -20,11 +23,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import InvalidWheelFilename
 from rich.console import Console
 from rich.table import Table
 
 from builder.check import read
-from builder.distributions.tags import glibc_floors
+from builder.distributions.tags import accepts_wheel, glibc_floors
 from builder.engine import connection
 from builder.engine.client import Engine
 from builder.engine.tasks import Limits, Task
@@ -36,6 +40,17 @@ WELL_KEPT = (
     "wrapt==2.5.2", "regex==2026.11.15", "rpds-py==2026.9.1", "kiwisolver==1.5.1", "charset-normalizer==3.5.2",
 )  # fmt: skip
 """Releases whose cp314 and cp314t wheels are known to be good; they need nothing else to be imported."""
+
+CONFIRMED = Path(__file__).parent / "stable-abi-wheels.tsv"
+"""Wheels that were confirmed by hand; docs/check.md says how."""
+
+PLATFORMS = ("manylinux_2_39_x86_64", "manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_27_x86_64",
+             "manylinux_2_26_x86_64", "manylinux_2_24_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64",
+             "manylinux2010_x86_64", "manylinux_2_12_x86_64", "manylinux1_x86_64", "manylinux_2_5_x86_64")  # fmt: skip
+"""Platform tags of those wheels, for pip."""
+
+DOWNLOAD = ("pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--implementation", "cp",
+            "--python-version", "3.15")  # fmt: skip
 
 BASES = ("debian-12", "debian-13")
 IMPORT = """
@@ -79,12 +94,13 @@ def main() -> None:
         sys.exit("there is no builder image: run `make wheels` once")
     with tempfile.TemporaryDirectory(prefix="wheelfarm-") as name:
         folder = Path(name)
-        cases = [*_planted(docker, image, folder), *_well_kept(folder)]
+        cases = [*_planted(docker, image, folder), *_well_kept(folder), *_confirmed(folder)]
         imported = _import(docker, cases, folder)
         askers: dict[str, Callable[[Case], str]] = {
             "wheelfarm": _wheelfarm,
             "auditwheel": lambda case: _auditwheel(tools, case),
             "abi3audit": lambda case: _abi3audit(tools, case),
+            "abi3t-doctor": lambda case: _abi3t_doctor(tools, case),
             "check-wheel-contents": lambda case: _contents(tools, case),
             "import": lambda case: imported[_key(cases, case)],
         }
@@ -116,6 +132,30 @@ def _well_kept(folder: Path) -> list[Case]:
     return found
 
 
+def _confirmed(folder: Path) -> list[Case]:
+    """Download the wheels of the table from the index that pip is configured for."""
+    found = []
+    with CONFIRMED.open(newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            name, version, python, abi, *_ = row["wheel"].split("-")
+            place = folder / f"{name}-{abi}"
+            wanted = ["--abi", abi.rpartition(".")[2], "--dest", str(place), f"{name}=={version}"]
+            for platform in PLATFORMS:
+                wanted += ["--platform", platform]
+            subprocess.run([sys.executable, "-m", *DOWNLOAD, *wanted], check=True)
+            for path in place.glob(f"*-{python}-{abi}-*.whl"):
+                found.append(Case(fault="", code="", path=path))
+    return found
+
+
+def _takes(case: Case) -> bool:
+    """Return whether the interpreters of the import would take a wheel; True where its name is no wheel's."""
+    try:
+        return any(accepts_wheel(case.path.name, abi) for abi in ("cp314", "cp314t"))
+    except InvalidWheelFilename:
+        return True
+
+
 def _key(cases: Sequence[Case], case: Case) -> str:
     return str(cases.index(case))
 
@@ -126,9 +166,12 @@ def _import(docker: Engine, cases: Sequence[Case], folder: Path) -> dict[str, st
         image = docker.images.find_newest(f"wheelfarm/verify-{base}")
         if image is None:
             sys.exit(f"there is no image of {base}: run `make wheels` once")
+        files = {}
+        for case in filter(_takes, cases):
+            files[f"/wheels/{_key(cases, case)}/{case.path.name}"] = case.path.read_bytes()
         task = Task(
             image=image, command=["/opt/python/cp314-cp314/bin/python", "-c", IMPORT], collect="/result/import.json",
-            files={f"/wheels/{_key(cases, case)}/{case.path.name}": case.path.read_bytes() for case in cases},
+            files=files,
             limits=Limits(timeout_s=1200),
         )  # fmt: skip
         ended = docker.run(task, log=folder / "import.log", stop=threading.Event())
@@ -177,6 +220,16 @@ def _abi3audit(tools: Path, case: Case) -> str:
         return ""  # it is for nothing else
     done = _run(tools / "abi3audit", case.path)
     return re.sub(r"\s+", " ", done.stdout + done.stderr).strip() if done.returncode else ""
+
+
+def _abi3t_doctor(tools: Path, case: Case) -> str:
+    """Ask about the interpreter that the wheel's name is for: its own default is the free-threaded 3.15."""
+    releases = re.findall(r"cp3(\d+)", case.path.name)
+    is_free_threaded = re.search(r"-(cp3\d+t|abi3t)-|[.]abi3t-", case.path.name) is not None
+    minor = max(15 if "abi3t" in case.path.name else 14, *map(int, releases), 0)
+    target = f"3.{minor}t" if is_free_threaded else f"3.{minor}"
+    done = _run(tools / "abi3t-doctor", "wheel", "--target", target, case.path)
+    return (done.stdout + done.stderr).strip().splitlines()[-1] if done.returncode else ""
 
 
 def _contents(tools: Path, case: Case) -> str:

@@ -5,8 +5,6 @@ Used by tests/integration/test_planted_faults.py and benchmarks/audit.py.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import stat
 import threading
@@ -18,15 +16,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.engine.tasks import Limits, Task
+from tests import planted_stable
+from tests.planted_wheels import (
+    DIST_INFO,
+    FREE,
+    GIL,
+    LINKED,
+    NAME,
+    PLATFORM,
+    SO,
+    SO_T,
+    Members,
+    Planted,
+    members,
+    name_of,
+    pack,
+    record,
+)
 
 if TYPE_CHECKING:
     from builder.engine.client import Engine
 
-NAME, VERSION = "planted", "1.0"
-DIST_INFO = f"{NAME}-{VERSION}.dist-info"
-PLATFORM = "manylinux_2_17_x86_64"
-GIL, FREE = "cpython-314-x86_64-linux-gnu", "cpython-314t-x86_64-linux-gnu"
-SO, SO_T = f"planted/_native.{GIL}.so", f"planted/_native.{FREE}.so"
+__all__ = [
+    "DIST_INFO", "FREE", "GIL", "NAME", "PLATFORM", "SO", "SO_T", "Planted", "compile_all", "good", "members", "name_of",
+    "pack", "planted", "record",
+]  # fmt: skip
 
 SOURCE = r"""
 #include <Python.h>
@@ -123,14 +137,19 @@ def _script() -> str:
         include = f"/opt/python/cp314-{one.abi}/include/python3.14{suffix}"
         stub = f"-Wl,--no-as-needed stubs/{one.stub}" if one.stub else ""
         lines.append(
-            f"{one.compiler} /farm/{name}.c -x none -w -O1 -shared -fPIC -s -Wl,-z,relro -Wl,-z,now -I{include} "
-            f"{one.flags} {stub} -o /result/{name}.so"
+            f"{one.compiler} /farm/{name}.c -x none -w -O1 {LINKED} -I{include} {one.flags} {stub} -o /result/{name}.so"
         )
+    lines += [
+        f"gcc -O1 {LINKED} /farm/{name}.c -o /result/{name}.so" for name in planted_stable.MODULES
+    ]
     return "\n".join(lines) + "\n"
 
 
 def compile_all(engine: Engine, image: str, log: Path) -> dict[str, bytes]:
     """Compile every object and stub in a builder image; return them by name, `.so` left out."""
+    stable_sources = {
+        f"/farm/{name}.c": module.source.encode() for name, module in planted_stable.MODULES.items()
+    }
     sources = {
         f"/farm/{name}.c": SOURCE.replace("EXTRA", one.extra)
         .replace("BODY", one.body)
@@ -139,7 +158,7 @@ def compile_all(engine: Engine, image: str, log: Path) -> dict[str, bytes]:
         for name, one in OBJECTS.items()
     }
     task = Task(
-        image=image, command=["sh", "/farm/make.sh"], files={**sources, "/farm/make.sh": _script().encode()},
+        image=image, command=["sh", "/farm/make.sh"], files={**sources, **stable_sources, "/farm/make.sh": _script().encode()},
         collect="/result", user="root", limits=Limits(timeout_s=300),
     )  # fmt: skip
     ended = engine.run(task, log=log, stop=threading.Event())
@@ -151,72 +170,6 @@ def compile_all(engine: Engine, image: str, log: Path) -> dict[str, bytes]:
 
 
 # --- wheels -----------------------------------------------------------------------------------------------------------
-
-Members = dict[str, bytes]
-
-
-def members(
-    native: bytes, path: str = SO, tags: tuple[str, ...] = (f"cp314-cp314-{PLATFORM}",)
-) -> Members:
-    """Return the members of a good wheel around one native file, RECORD left out."""
-    wheel = "Wheel-Version: 1.0\nGenerator: planted\nRoot-Is-Purelib: false\n" + "".join(
-        f"Tag: {tag}\n" for tag in tags
-    )
-    return {
-        "planted/__init__.py": b"from planted import _native\n",
-        path: native,
-        f"{DIST_INFO}/METADATA": f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {VERSION}\n".encode(),
-        f"{DIST_INFO}/WHEEL": wheel.encode(),
-    }
-
-
-def record(content: Mapping[str, bytes]) -> bytes:
-    """Return RECORD for some members."""
-    lines = []
-    for name, data in content.items():
-        hashed = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-        lines.append(f"{name},sha256={hashed},{len(data)}")
-    return ("\n".join([*lines, f"{DIST_INFO}/RECORD,,"]) + "\n").encode()
-
-
-def pack(content: Mapping[str, bytes], recorded: bytes | None = None) -> bytes:
-    """Return a wheel; RECORD is made for it unless it is given. An empty one is left out."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-        listed = record(content) if recorded is None else recorded
-        if listed:
-            archive.writestr(f"{DIST_INFO}/RECORD", listed)
-    return buffer.getvalue()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Planted:
-    """One wheel with one fault.
-
-    Attributes:
-        fault: a few words.
-        code: what wheelfarm has to call it.
-        content: the file.
-    """
-
-    fault: str
-    code: str
-    filename: str
-    content: bytes
-
-    def write(self, folder: Path) -> Path:
-        """Write the file into a folder of its own and return its path."""
-        path = folder / self.fault.replace(" ", "-").replace("/", "-") / self.filename
-        path.parent.mkdir(parents=True)
-        path.write_bytes(self.content)
-        return path
-
-
-def name_of(abi: str = "cp314", platform: str = PLATFORM, python: str = "cp314") -> str:
-    """Return a wheel's file name."""
-    return f"{NAME}-{VERSION}-{python}-{abi}-{platform}.whl"
 
 
 def good(objects: Mapping[str, bytes]) -> Iterator[Planted]:
@@ -237,12 +190,14 @@ def good(objects: Mapping[str, bytes]) -> Iterator[Planted]:
         filename=name_of("abi3", python="cp39"),
         content=pack(stable),
     )
+    yield from planted_stable.good(objects)
 
 
 def planted(objects: Mapping[str, bytes]) -> Iterator[Planted]:
     """Give every wheel with a fault."""
     yield from _compiled(objects)
     yield from _tagged(objects)
+    yield from planted_stable.planted(objects)
     yield from _edited(members(objects["good"]))
     yield from _broken(pack(members(objects["good"])), members(objects["good"]))
 

@@ -38,11 +38,30 @@ Content = Literal["package", "module", "folder", "libraries", "file"]
 """What a wheel puts beside other packages; a folder has no code in it."""
 
 
+class AbiInfo(Model):
+    """What an extension module says it was compiled for, in its slot `Py_mod_abi` (new in CPython 3.15)."""
+
+    stable: bool
+    """Whether for the stable ABI."""
+
+    builds: Many[Literal["gil", "free-threaded"]]
+    """For which builds of CPython; none where it does not say, which import takes for both."""
+
+    version: str
+    """The version of the ABI, such as `3.15`; empty where it names none."""
+
+
 class Init(Model):
     """How an extension module is initialised, read without loading it."""
 
     function: bool
-    """Whether it has its `PyInit` function."""
+    """Whether it has a function that import calls, by its name."""
+
+    hooks: Many[Literal["PyInit", "PyModExport"]] | None = None
+    """Which of these functions it has (PEP 793); None where a farm that did not look for that read it."""
+
+    abi: AbiInfo | None = None
+    """What it says it was compiled for; None where it says nothing, or where that could not be read."""
 
     phases: Literal["single", "multi"] | None
     """By single-phase or multi-phase initialisation (PEP 489); None where neither shows."""

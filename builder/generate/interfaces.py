@@ -11,8 +11,6 @@ import sys
 import tarfile
 import tempfile
 import threading
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +24,6 @@ if TYPE_CHECKING:
 
 _DOCUMENTED_NAME = re.compile(r"^\.\. c:(?:function|var):: .*?\b(_Py\w+)(?:\(|$)", re.MULTILINE)
 """A name with the underscore of private API that the manual of CPython's C API describes nevertheless."""
-
-_STABLE_ABI = "Misc/stable_abi.toml"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _SourceTables:
-    """Tables that only CPython's source has.
-
-    Attributes:
-        stable: the release since which a name is in the stable ABI, by name.
-        documented: names that look private and are documented.
-    """
-
-    stable: Mapping[str, str]
-    documented: set[str]
 
 
 def _write(path: Path, rows: Iterable[str]) -> None:
@@ -71,8 +54,8 @@ def _query_image(engine: Engine, tag: str) -> dict[str, Any]:
     return answer
 
 
-def _read_source(say: Callable[[str], None]) -> _SourceTables:
-    """Read the tables that only CPython's source has: the names of the stable ABI, and documented private names.
+def _read_documented(say: Callable[[str], None]) -> set[str]:
+    """Return the names that look private and that the manual of CPython's C API describes, from CPython's source.
 
     Args:
         say: shows progress of the download.
@@ -81,34 +64,17 @@ def _read_source(say: Callable[[str], None]) -> _SourceTables:
 
     catalog_tables = catalog.load()
     release = catalog_tables.releases[catalog_tables.abis["cp314"].release]
-    texts = _read_texts(cpython.fetch_source(release, say))
-
-    stable: dict[str, str] = {}
-    stable_abi = tomllib.loads(texts.pop(_STABLE_ABI))
-    for kind in ("function", "data"):
-        for name, properties in stable_abi[kind].items():
-            stable[name] = properties["added"]
 
     documented: set[str] = set()
-    for text in texts.values():
-        documented.update(_DOCUMENTED_NAME.findall(text))
-
-    return _SourceTables(stable=stable, documented=documented)
-
-
-def _read_texts(sdist: Path) -> dict[str, str]:
-    """Return the text of the stable ABI's table and of each page of the C API's manual, by path in the source."""
-    texts: dict[str, str] = {}
-    with tarfile.open(sdist) as archive:
+    with tarfile.open(cpython.fetch_source(release, say)) as archive:
         for member in archive:
             path = member.name.partition("/")[2]
-            is_manual = path.startswith("Doc/c-api/") and path.endswith(".rst")
-            if path == _STABLE_ABI or is_manual:
-                content = archive.extractfile(member)
-                assert content is not None, "both are files"
-                texts[path] = content.read().decode()
+            if path.startswith("Doc/c-api/") and path.endswith(".rst"):
+                page = archive.extractfile(member)
+                assert page is not None, "it is a file"
+                documented.update(_DOCUMENTED_NAME.findall(page.read().decode()))
 
-    return texts
+    return documented
 
 
 def _find_images(engine: Engine, bases: Iterable[str]) -> dict[str, str]:
@@ -155,9 +121,7 @@ def main() -> None:
         _write(folder / f"{base}.txt", _library_rows(answer["libraries"]))
     _write(folder / "c-library.txt", oldest_answer["c_library"])
 
-    source = _read_source(print)
-    _write(folder / "stable-abi.txt", [f"{name} {since}" for name, since in source.stable.items()])
-    _write(folder / "documented.txt", source.documented)
+    _write(folder / "documented.txt", _read_documented(print))
 
 
 def _interpreter_rows(names: Mapping[str, bool]) -> list[str]:

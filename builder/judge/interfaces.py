@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import abi3info
+
 from builder.config import catalog
 
 Version = tuple[int, ...]
@@ -110,7 +112,7 @@ def load() -> Interfaces:
 
     return Interfaces(
         exports={abi: _read_exports(folder / f"{abi}.txt") for abi in tables.abis},
-        stable=_read_versions(_rows(folder / "stable-abi.txt")),
+        stable=_list_stable_names(),
         documented=_read_names(folder / "documented.txt"),
         removed=_read_removed(folder / "removed.toml"),
         c_library=_read_names(folder / "c-library.txt"),
@@ -119,6 +121,19 @@ def load() -> Interfaces:
         libraries=frozenset(policies["libraries"]),
         later=_read_versions(policies["later"].items()),
     )
+
+
+def _list_stable_names() -> dict[str, Version]:
+    """Return each function and variable of the stable ABI with the release that has it first.
+
+    abi3info has them of CPython's Misc/stable_abi.toml. `abi3t` has all of them too: it lacks structures (PEP 803).
+    """
+    stable: dict[str, Version] = {}
+    for names in (abi3info.FUNCTIONS, abi3info.DATAS):
+        for symbol, entry in names.items():
+            stable[symbol.name] = (entry.added.major, entry.added.minor)
+
+    return stable
 
 
 def _rows(path: Path) -> list[list[str]]:

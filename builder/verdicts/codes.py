@@ -78,13 +78,17 @@ FindingCode: TypeAlias = Literal[
     "WF329",  # grafted libraries without SBOM
     "WF330",  # files outside the package
     "WF331",  # bytecode files in the wheel
-    "WF332",  # missing PyInit function
+    "WF332",  # missing module export function
     "WF333",  # differences between bases
     "WF334",  # files of another package
     "WF335",  # copy of a library that belongs to the system
     "WF336",  # library left to the system
     "WF337",  # extension modules for other interpreters
     "WF338",  # libraries for one platform under the platform tag any
+    "WF339",  # tag that no interpreter takes
+    "WF340",  # extension suffix newer than the tag
+    "WF341",  # object layout known under abi3t
+    "WF342",  # abi3.abi3t wheel for one build alone
     "WF401",  # installation failure
     "WF402",  # error on import
     "WF403",  # crash on import

@@ -50,7 +50,7 @@ def test_each_fault_gets_its_code_and_no_other(objects: Mapping[str, bytes], tmp
         if {finding.code for finding in found} != {one.code}:
             wrong[one.fault] = (one.code, [(finding.code, finding.detail) for finding in found])
     assert wrong == {}
-    assert count >= 25
+    assert count >= 80
 
 
 def test_good_wheels_have_no_finding(objects: Mapping[str, bytes], tmp_path: Path):

@@ -41,6 +41,26 @@ class Elf(ElfSymbols):
 
         return self._symbol_value(info >> 32) + addend
 
+    def content(self, address: int, size: int) -> bytes:
+        """Return bytes that the file has for a virtual address.
+
+        Raises:
+            ElfError: there is nothing in the file for it.
+        """
+        return self._bytes(self.offset(address), size)
+
+    def unpack(self, layout: str, address: int) -> tuple[int, ...]:
+        """Return the fields of a structure of numbers at a virtual address.
+
+        Args:
+            layout: as `struct` has it.
+            address: where it is.
+
+        Raises:
+            ElfError: it does not lie wholly inside the file.
+        """
+        return self._unpack(layout, self.offset(address))
+
     def _find_relocation(self, address: int) -> tuple[int, int] | None:
         """Return (info, addend) of the RELA relocation that fills in the word at an address; None where there is none.
 

@@ -8,8 +8,7 @@ Facts of an object: `damaged` alone; or `machine` alone, where it is not for x86
                 packed relocations need it
 `stack`, `text_relocations`, `relro`, `bind_now`, `isa`, `debug`  see elf.py
 `build`         `gil` or `free-threaded`, the build of CPython it was compiled for, or None; `build_sign`, what shows it
-`init`          for extensions: `function`, whether it has its PyInit function; `phases`, `single`, `multi` or None;
-                `slots`, those of its module definition whose values are plain numbers
+`init`          for extensions: how it is initialised (see hooks.py)
 `undefined`     symbols that it and what it loads leave to the interpreter and the system -> path of the object
 `unreached`     libraries it needs that are in the wheel, where nothing looks for them -> path of who needs them
 `outside`       libraries it needs that are not in the wheel -> path of who needs them
@@ -26,7 +25,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import signals
+from . import hooks, signals
+from .builds import detect_build
+from .definition import find_definition
 from .elf import Elf
 from .elf_file import MAGIC, SHARED_OBJECT, ElfError
 from .elf_symbols import Symbol
@@ -35,37 +36,14 @@ if TYPE_CHECKING:
     import mmap
     from collections.abc import Iterable
 
-# Functions that one build of CPython exports and the other does not.
-_FREE_THREADED = (
-    "_Py_MergeZeroLocalRefcount",
-    "_Py_DecRefShared",
-    "_Py_DecRefSharedDebug",
-    "PyUnstable_Module_SetGIL",
-    "_PyObject_ResurrectEndSlow",
-    "_PyDict_EnsureSharedOnRead",
-    "_PyObject_XDecRefDelayed",
-)
-_GIL = ("_Py_Dealloc",)
-_BUILD_SIGNS = (("free-threaded", _FREE_THREADED), ("gil", _GIL))
-
-# How CPython 3.14 compiles the head of a static object without type: PyObject_HEAD_INIT in Include/object.h.
-_GIL_HEAD = bytes.fromhex("000000c000000500") + bytes(8)
-_FREE_THREADED_HEAD = bytes(8) + bytes.fromhex("04000000ffffffff") + bytes(16)
-_HEADS = {"gil": _GIL_HEAD, "free-threaded": _FREE_THREADED_HEAD}
-
-# PyModuleDef after that head, in words (Include/moduleobject.h): m_init, m_index, m_copy, m_name, m_doc, m_size,
-# m_methods, m_slots.
-_WORD_BYTES = 8
-_EMPTY_WORDS = 3  # m_init, m_index and m_copy are filled in when the module is loaded
-_SLOTS_WORD = 7
-_SLOT_BYTES = 16
-_SLOTS = {3: "multiple_interpreters", 4: "gil"}
-_MOST_SLOTS = 32  # far more than there are kinds of slots
-
-_INIT_PREFIXES = ("PyInit_", "PyInitU_", "PyModExport_")
-_SINGLE_PHASE = {"PyModule_Create2", "PyModule_FromDefAndSpec2"}
-
-_MODULE_MAKERS = {"PyModuleDef_Init", *_SINGLE_PHASE}
+_MODULE_MAKERS = {
+    "PyModuleDef_Init",
+    "PyModule_Create2",
+    "PyModule_FromDefAndSpec2",
+    "PyModule_FromSlotsAndSpec",
+}
+_SUFFIX = re.compile(r"\.(cpython-[^/]*|abi3t?(-[^/.]+)?)\.so$")
+"""Only extension modules have such a suffix. CPython 3.15 brought a machine into those of stable ABIs (PEP 3149)."""
 
 _BUILD_PATH = re.compile(
     rb"/(?:home|root|Users|tmp|var/tmp|builds?|project|io|github|workspace)/[\w.+@~-]+/[\w./+@~-]{2,200}"
@@ -94,7 +72,7 @@ class _Object:
     @property
     def has_init(self) -> bool:
         """Whether it has a function that the interpreter calls to make a module (PEP 489, PEP 793)."""
-        return any(name.startswith(_INIT_PREFIXES) for name in self.defined)
+        return any(name.startswith(hooks.PREFIXES) for name in self.defined)
 
     @property
     def makes_module(self) -> bool:
@@ -170,13 +148,13 @@ class Objects:
         """Return whether a file is an extension module, that is, something that `import` loads.
 
         Its suffix says so (`.cpython-314-x86_64-linux-gnu.so`, `.abi3.so`), unless nothing else in it does: then it is
-        a library that ctypes loads. A plain `.so` is one if it exports `PyInit_…`.
+        a library that ctypes loads. A plain `.so` is one if it exports `PyInit_…` or `PyModExport_…`.
         """
         if not path.endswith(".so") or path.partition("/")[0].endswith((".libs", ".dist-info")):
             return False
 
         native_file = self._readable.get(path)
-        has_suffix = re.search(r"\.(cpython-[^/]*|abi3t?)\.so$", path) is not None
+        has_suffix = _SUFFIX.search(path) is not None
         if native_file is None:
             return has_suffix
         if native_file.has_init:
@@ -315,8 +293,9 @@ def _read(path: str, elf: Elf) -> _Object:
     defined = frozenset(symbol.name for symbol in named_symbols if symbol.defined)
     undefined_names = frozenset(symbol.name for symbol in undefined)
 
-    definition = _find_definition(elf)
-    build, build_sign = _detect_build(undefined_names, definition, elf)
+    definition = find_definition(elf)
+    init = hooks.describe_init(path, defined, undefined_names, definition, elf)
+    build, build_sign = detect_build(undefined_names, definition, init, elf)
     needed, soname = elf.needed, elf.soname
     runpath, rpath = elf.runpath, elf.rpath
     build_paths = [text.decode("ascii", "replace") for text in elf.paths(_BUILD_PATH, _MOST_PATHS)]
@@ -335,7 +314,7 @@ def _read(path: str, elf: Elf) -> _Object:
         "debug": elf.has_debug_information,
         "build": build,
         "build_sign": build_sign,
-        "init": _describe_init(path, defined, undefined_names, definition, elf),
+        "init": init,
         "threads": signals.find_signs(undefined_names, elf),
         "paths": build_paths,
     }
@@ -371,125 +350,3 @@ def _needed_versions(elf: Elf, undefined: tuple[Symbol, ...]) -> dict[str, dict[
             versions[symbol.library][symbol.version] = symbol.name
 
     return versions
-
-
-# --- the interpreter it was compiled for -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Definition:
-    """A static PyModuleDef.
-
-    Attributes:
-        build: the build of CPython it was compiled for.
-        address: of its head.
-    """
-
-    build: str
-    address: int
-
-    def address_of_word(self, number: int) -> int:
-        """Return where a word after the head is."""
-        return self.address + len(_HEADS[self.build]) + _WORD_BYTES * number
-
-
-def _find_definition(elf: Elf) -> _Definition | None:
-    """Return the static PyModuleDef of an extension module, or None where none can be recognised.
-
-    It is recognised by its bytes: the head of a static object, three words that are filled in later, and a name.
-    """
-    for build, head in _HEADS.items():
-        for address in elf.addresses_of(head + bytes(_WORD_BYTES * _EMPTY_WORDS)):
-            definition = _Definition(build, address)
-            try:
-                words = [elf.word(definition.address_of_word(number)) for number in range(4)]
-            except ElfError:
-                continue  # no whole definition follows these bytes
-
-            *empty, name = words
-            if name and not any(empty):
-                return definition
-
-    return None
-
-
-def _detect_build(
-    undefined_names: frozenset[str], definition: _Definition | None, elf: Elf
-) -> tuple[str | None, str]:
-    """Return (build, what shows it): the build of CPython that code was compiled for, `gil` or `free-threaded`.
-
-    The strongest sign is a function that only one build exports; then the layout of static objects, which differs
-    between builds. (None, "") where neither is there: code that uses no Python, or only what both builds have.
-    """
-    for build, signs in _BUILD_SIGNS:
-        for sign in signs:
-            if sign in undefined_names:
-                return build, sign
-
-    if definition is not None:
-        return definition.build, "the layout of its module definition"
-
-    uses_python = any(name.startswith("Py") for name in undefined_names)
-    if uses_python:
-        for build, head in _HEADS.items():
-            if next(elf.addresses_of(head), None) is not None:
-                return build, "the layout of its static objects"
-
-    return None, ""
-
-
-def _describe_init(
-    path: str,
-    defined: frozenset[str],
-    undefined_names: frozenset[str],
-    definition: _Definition | None,
-    elf: Elf,
-) -> dict[str, Any]:
-    """Return how an extension module is initialised: the fact `init` that the top of this module describes.
-
-    `phases` is None where neither way shows. Slots are read of multi-phase modules alone: the others have none.
-    """
-    module = posixpath.basename(path).partition(".")[0]
-    if module == "__init__":
-        module = posixpath.basename(posixpath.dirname(path))
-    module = module.replace("-", "_")  # as the import system does
-
-    # A name that is not ASCII is encoded in the function's name (PEP 489), which is not looked for.
-    functions = {f"PyInit_{module}", f"PyInitU_{module}", f"PyModExport_{module}"}
-    has_function = not module.isascii() or bool(functions & defined)
-
-    phases = None
-    if "PyModuleDef_Init" in undefined_names:
-        phases = "multi"
-    elif undefined_names & _SINGLE_PHASE:
-        phases = "single"
-
-    slots = {}
-    if definition is not None and phases == "multi":
-        slots = _read_slots(definition, elf)
-
-    return {"function": has_function, "phases": phases, "slots": slots}
-
-
-def _read_slots(definition: _Definition, elf: Elf) -> dict[str, int]:
-    """Return those slots of a module definition that are in `_SLOTS`, by our name for them -> value.
-
-    Empty where there are none, or where the array of slots leads outside the file.
-    """
-    slots = {}
-    try:
-        slot_address = elf.word(definition.address_of_word(_SLOTS_WORD))
-        if not slot_address:
-            return {}
-
-        for _ in range(_MOST_SLOTS):
-            number = elf.word(slot_address) & 0xFFFFFFFF
-            if not number:
-                break
-            if number in _SLOTS:
-                slots[_SLOTS[number]] = elf.word(slot_address + _WORD_BYTES)
-            slot_address += _SLOT_BYTES
-    except ElfError:
-        return {}
-
-    return slots

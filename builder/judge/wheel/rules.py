@@ -1,9 +1,9 @@
 """Facts of a wheel -> findings. Pure: used by a run and by `wheelfarm check` alike.
 
-archive.py the file itself · tags.py what it claims to be · floors.py what it needs of a system · symbols.py what it
-needs of the interpreter · health.py how its native code is made · installs.py what of others' it would replace ·
-sbom.py what is told of libraries it brings · compare.py one package built on two bases · thread_signs.py what it shows
-of how it was made for threads.
+archive.py the file itself · tags.py what it claims to be · module_names.py which file each interpreter loads ·
+module_code.py whether it can · floors.py what it needs of a system · symbols.py what it needs of the interpreter ·
+health.py how its native code is made · installs.py what of others' it would replace · sbom.py what is told of libraries
+it brings · compare.py one package built on two bases · thread_signs.py what it shows of how it was made for threads.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from builder.judge.wheel.archive import judge_archive
 from builder.judge.wheel.floors import judge_floors
 from builder.judge.wheel.health import judge_health
 from builder.judge.wheel.installs import judge_installs
+from builder.judge.wheel.module_code import judge_module_code
+from builder.judge.wheel.module_names import judge_module_names
 from builder.judge.wheel.sbom import judge_sbom
 from builder.judge.wheel.subject import Subject
 from builder.judge.wheel.symbols import judge_symbols
@@ -69,6 +71,8 @@ def judge_subject(subject: Subject) -> tuple[Finding, ...]:
     own_findings = (
         *archive_findings,
         *judge_tags(subject),
+        *judge_module_names(subject),
+        *judge_module_code(subject),
         *judge_floors(subject),
         *judge_symbols(subject),
         *judge_health(subject),

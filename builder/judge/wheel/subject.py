@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
+from builder.distributions.cpython import (
+    has_abi3t,
+    list_interpreters,
+    list_suffix_tags,
+    list_triplets,
+)
 from builder.distributions.tags import accepts_wheel, glibc_floors, runs_on
 from builder.judge.findings import Finding
 
@@ -25,7 +31,30 @@ if TYPE_CHECKING:
     from builder.verdicts.codes import FindingCode
 
 _MAX_DETAILS = 3  # of one finding, in its sentence: `wheelfarm check --json` has all
+_STABLE_ABIS = ("abi3", "abi3t")
 _OLDEST_STABLE_ABI = (3, 2)  # PEP 384: what a tag such as `py3-abi3` can mean at most
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedFile:
+    """A file that is loaded as an extension module.
+
+    Attributes:
+        tag: in its suffix; empty for a plain `.so`.
+        loaders: the interpreters that load it, oldest first.
+    """
+
+    path: str
+    tag: str
+    native: NativeObject
+    loaders: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The module's name, as the functions that import calls have it."""
+        folder, _, filename = self.path.rpartition("/")
+        name = filename.partition(".")[0]
+        return folder.rpartition("/")[2] if name == "__init__" else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,40 +117,72 @@ class Subject:
         return self.facts.native_objects
 
     @cached_property
+    def interpreters(self) -> tuple[str, ...]:
+        """The interpreters that take the wheel, the farm's or not, oldest first."""
+        return list_interpreters(self.filename, self.facts.metadata.get("requires-python", ()))
+
+    @cached_property
+    def triplets(self) -> tuple[str, ...]:
+        """The machines in the suffixes of its extension modules: `x86_64-linux-gnu` (PEP 3149)."""
+        return list_triplets(tag.platform for tag in self.tags)
+
+    @cached_property
+    def modules(self) -> Mapping[str, tuple[str, ...]]:
+        """The files of each extension module, by its path without suffix: `a/b` -> `a/b.abi3.so`, `a/b.abi3t.so`."""
+        modules: dict[str, tuple[str, ...]] = {}
+        for path, tag in self.facts.extensions.items():
+            module = path.removesuffix(".so").removesuffix(f".{tag}")
+            modules[module] = (*modules.get(module, ()), path)
+
+        return modules
+
+    def find_loaded(self, module: str, abi: str) -> str | None:
+        """Return the file that an interpreter loads as a module; None where it looks for none that there is.
+
+        Args:
+            module: path of the module, without suffix.
+            abi: the interpreter.
+        """
+        paths = {self.facts.extensions[path]: path for path in self.modules[module]}
+        for tag in list_suffix_tags(abi, self.triplets):
+            if tag in paths:
+                return paths[tag]
+
+        return None
+
+    @cached_property
+    def loaded_files(self) -> tuple[LoadedFile, ...]:
+        """The extension modules that could be read and that some interpreter loads."""
+        files: list[LoadedFile] = []
+        for module, paths in self.modules.items():
+            loaded = {abi: self.find_loaded(module, abi) for abi in self.interpreters}
+            for path in paths:
+                loaders = tuple(abi for abi, found in loaded.items() if found == path)
+                native = self.objects.get(path)
+                if native is not None and loaders:
+                    tag = self.facts.extensions[path]
+                    file = LoadedFile(path=path, tag=tag, native=native, loaders=loaders)
+                    files.append(file)
+
+        return tuple(files)
+
+    @cached_property
     def strays(self) -> frozenset[str]:
         """Paths of extension modules for other interpreters of which the wheel has the right one as well.
 
         No import loads `a.cpython-311-….so` where `a.cpython-314-….so` is beside it.
         """
-        importable: set[str] = set()
-        others: dict[str, str] = {}
-        for path, tag in self.facts.extensions.items():
-            module = path.removesuffix(".so").removesuffix(f".{tag}")
-            if self.is_sought(tag):
-                importable.add(module)
-            else:
-                others[path] = module
+        sought: set[str] = set()
+        for abi in self.interpreters:
+            sought.update(list_suffix_tags(abi, self.triplets))
 
-        return frozenset(path for path, module in others.items() if module in importable)
+        strays: set[str] = set()
+        for paths in self.modules.values():
+            others = [path for path in paths if self.facts.extensions[path] not in sought]
+            if len(others) < len(paths):
+                strays.update(others)
 
-    def is_sought(self, tag: str) -> bool:
-        """Return whether the wheel's interpreters look for extension modules with a tag in their suffix (PEP 3149).
-
-        Args:
-            tag: such as `cpython-314-x86_64-linux-gnu`; empty for a plain `.so`, which every interpreter loads.
-        """
-        is_for_any_build = tag in {"", "abi3"}
-        is_promised_abi3t = tag == "abi3t" and "abi3t" in self.abi_tags
-        return is_for_any_build or is_promised_abi3t or tag in self.suffixes
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """The tags in the suffixes of extension modules that its interpreters look for, beside those of stable ABIs."""
-        return tuple(
-            f"cpython-{abi.removeprefix('cp')}-x86_64-linux-gnu"
-            for abi in sorted(self.abi_tags)
-            if abi.startswith("cp")
-        )
+        return frozenset(strays)
 
     @property
     def extensions(self) -> Iterator[tuple[str, NativeObject]]:
@@ -141,9 +202,17 @@ class Subject:
         return all(re.fullmatch(r"cp3\d+t", abi) for abi in self.abi_tags)
 
     @property
+    def promises_early_abi3t(self) -> bool:
+        """Whether it promises `abi3t` to releases before 3.15, which do not have it (PEP 803)."""
+        return "abi3t" in self.abi_tags and any(not has_abi3t(abi) for abi in self.interpreters)
+
+    @property
     def stable_since(self) -> tuple[int, int] | None:
-        """The oldest release that an `abi3` wheel claims, `cp310-abi3` -> (3, 10); None for other wheels (PEP 384)."""
-        if "abi3" not in self.abi_tags:
+        """The oldest release that a wheel of a stable ABI claims: `cp310-abi3` -> (3, 10), `cp315-abi3t` -> (3, 15).
+
+        None for other wheels (PEP 384, PEP 803).
+        """
+        if self.abi_tags.isdisjoint(_STABLE_ABIS):
             return None
 
         releases: list[tuple[int, int]] = []

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.judge.findings import Finding
+from builder.judge.interfaces import parse_version
+from builder.judge.wheel.module_code import is_other_build
 from builder.judge.wheel.subject import group_finding
-from builder.judge.wheel.tags import is_other_build
 from builder.verdicts.wording import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from builder.evidence.audit import NativeObject
+    from builder.evidence.audit import AbiInfo, NativeObject
+    from builder.judge.interfaces import Version
     from builder.judge.wheel.subject import Subject
 
 _PYTHON = ("Py", "_Py", "PY_")
@@ -35,14 +37,14 @@ _COMPILER = {
 }
 """Libraries of the compiler, and how the names that they have begin. Other names are not theirs."""
 _REFERENCE_ABI = "cp314"  # knows all names of the C API, those outside the stable ABI too
+_FIRST_STATEMENT = (3, 15)  # the release in which import asks a module what it was compiled for
 _MAX_LISTED = 6
 
 
 def judge_symbols(subject: Subject) -> Iterator[Finding]:
-    """Judge undefined symbols and init functions of the extension modules."""
+    """Judge undefined symbols of the extension modules, and what these say of the ABI that they need."""
     yield from group_finding("WF318", list(_find_unresolved(subject)))
     yield from group_finding("WF320", list(_find_unstable(subject)))
-    yield from group_finding("WF332", list(_find_missing_init(subject)))
     yield from _judge_private(subject)
 
 
@@ -106,46 +108,58 @@ def _explain_missing(name: str, needer: str, abi: str, subject: Subject) -> str:
     return f"{needs}, which nothing that it loads has"
 
 
-# --- stable, public, init ---------------------------------------------------------------------------------------------
+# --- stable, public ---------------------------------------------------------------------------------------------------
 
 
 def _find_unstable(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield (path, sentence) for each name an abi3 wheel uses outside the stable ABI of the release its tag names.
+    """Yield (path, sentence) for what a wheel of a stable ABI uses outside that of the release its tag names.
 
-    Nothing is yielded for other wheels. Names that CPython does not have at all are left to `_find_unresolved`.
+    Nothing is yielded for other wheels, and for those that nobody takes (WF339). `abi3t` has the functions of `abi3`:
+    what it lacks are structures (PEP 803). Names that the farm's interpreters would have to have are left to
+    `_find_unresolved`.
     """
     since = subject.stable_since
-    if since is None:
+    if since is None or not subject.interpreters:
         return
 
+    promised = ".".join(map(str, since))
     for path, native in subject.extensions:
         for name, needer in native.undefined.items():
             if not name.startswith(_PYTHON):
                 continue
 
             added = subject.interfaces.stable.get(name)
-            if added is None and name in subject.interfaces.exports[_REFERENCE_ABI]:
+            is_known = name in subject.interfaces.exports[_REFERENCE_ABI] or not subject.abis
+            if added is None and is_known:
                 yield path, f"{needer} uses {name}, which is not in the stable ABI"
             elif added is not None and added > since:
                 version = ".".join(map(str, added))
-                promised = ".".join(map(str, since))
                 uses = f"{needer} uses {name}, in the stable ABI since {version}"
                 yield path, f"{uses}; the tag promises {promised}"
 
+        statement = None if native.init is None else native.init.abi
+        if statement is not None:
+            yield from _judge_statement(path, statement, since)
 
-def _find_missing_init(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield (path, sentence) for each extension module without its `PyInit_NAME` function.
 
-    A plain `.so` without a tag in its suffix is skipped.
+def _judge_statement(path: str, statement: AbiInfo, since: Version) -> Iterator[tuple[str, str]]:
+    """Yield (path, sentence) where a module says itself that it needs more than the stable ABI of a release.
+
+    An interpreter that is older, or another than the one it was compiled for, refuses it (`PyABIInfo_Check`). Releases
+    before 3.15 do not ask.
+
+    Args:
+        path: of the module.
+        statement: what it says.
+        since: the release that the tag promises.
     """
-    for path, native in subject.extensions:
-        is_tagged = bool(
-            subject.facts.extensions.get(path)
-        )  # a plain `.so` may be no module at all
-        lacks_function = native.init is not None and not native.init.function
-        if is_tagged and lacks_function:
-            module = path.rpartition("/")[2].partition(".")[0]
-            yield path, f"{path} exports no PyInit_{module}, so it cannot be imported"
+    says = f"the slot Py_mod_abi of {path} says that it is"
+    version = parse_version(statement.version)
+    if not statement.stable:
+        yield path, f"{says} for no stable ABI"
+    elif version is not None and version > max(since, _FIRST_STATEMENT):
+        promised = ".".join(map(str, since))
+        yield path, f"{says} for that of {statement.version}; the tag promises {promised}"
 
 
 def _judge_private(subject: Subject) -> Iterator[Finding]:

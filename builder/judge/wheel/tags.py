@@ -1,4 +1,4 @@
-"""Do file name, WHEEL, suffixes and machine code tell the same story (PEP 425, 427, 3149, 384, 703, 803)?"""
+"""Do file name, WHEEL and contents tell the same story, and is there an interpreter for it (PEP 425, 427, 703, 803)?"""
 
 from __future__ import annotations
 
@@ -7,38 +7,27 @@ from typing import TYPE_CHECKING
 
 from packaging.tags import parse_tag
 
+from builder.distributions.cpython import is_taken
 from builder.evidence.audit import DamagedObject, ForeignObject
 from builder.judge.findings import Finding
-from builder.judge.wheel.subject import group_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from packaging.tags import Tag
 
-    from builder.evidence.audit import NativeObject
     from builder.judge.wheel.subject import Subject
 
-_BUILD_NAMES = {
-    "free-threaded": "CPython without the GIL",
-    "gil": "CPython with the GIL",
-}
 _LIBRARY = re.compile(r"\.so(\.[\w.]+)?$")
 _TAG_PARTS = 3  # PEP 425: interpreter, ABI, platform
-_FIRST_ABI3T_MINOR = 15  # PEP 803
 
 
 def judge_tags(subject: Subject) -> Iterator[Finding]:
-    """Yield findings where the tags of the file name contradict WHEEL, suffixes, machine code or each other."""
+    """Yield findings where the tags of the file name contradict WHEEL, contents or each other, or are nobody's."""
     yield from _check_stated_tags(subject)
     yield from _check_purity(subject)
-    yield from _check_stable_abi(subject)
+    yield from _check_interpreters(subject)
     yield from _check_machine(subject)
-    for path, tag in subject.facts.extensions.items():
-        yield from _check_suffix(subject, path, tag)
-    yield from group_finding("WF304", list(_find_other_builds(subject)))
-    strays = [(path, f"{path} is beside the one that is loaded") for path in sorted(subject.strays)]
-    yield from group_finding("WF337", strays)
 
 
 def _check_stated_tags(subject: Subject) -> Iterator[Finding]:
@@ -100,25 +89,24 @@ def _describe_any_platform(subject: Subject, first_native: str) -> Finding:
     return Finding(code="WF338" if extension is None else "WF312", detail=detail, where=where)
 
 
-def _check_stable_abi(subject: Subject) -> Iterator[Finding]:
-    """Yield a finding for the first tag by which the stable ABI would serve a free-threaded 3.14 (PEP 703, 803)."""
-    for tag in sorted(subject.tags, key=str):
-        detail = _explain_stable_abi(tag)
-        if detail is not None:
+def _check_interpreters(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding where the wheel promises `abi3` to a free-threaded build, or where nobody takes any tag of it.
+
+    The stable ABI never serves a free-threaded build by `abi3` (PEP 703). Where several tags are written as one
+    (`cp314.cp315-abi3.abi3t`), some of them may be nobody's (PEP 425).
+    """
+    tags = sorted(subject.tags, key=str)
+    for tag in tags:
+        if tag.abi == "abi3" and re.fullmatch(r"cp3\d+t", tag.interpreter):
+            detail = f"the tag {tag} says that the stable ABI serves a build without the GIL"
             yield Finding(code="WF321", detail=detail, where=subject.filename)
             return
 
-
-def _explain_stable_abi(tag: Tag) -> str | None:
-    """Return what is wrong with a tag of the stable ABI, `cp314t-abi3-…` say; None where nothing is."""
-    if tag.abi == "abi3" and re.fullmatch(r"cp3\d+t", tag.interpreter):
-        return f"the tag {tag} says that the stable ABI serves a build without the GIL"
-
-    release = re.fullmatch(r"cp3(\d+)", tag.interpreter)
-    if tag.abi == "abi3t" and release is not None and int(release[1]) < _FIRST_ABI3T_MINOR:
-        return f"the tag {tag} names the free-threaded stable ABI, which begins with 3.15 (PEP 803)"
-
-    return None
+    if not any(is_taken(tag) for tag in tags):
+        detail = f"no interpreter takes the tag {tags[0]}"
+        if "t" in tags[0].interpreter.removeprefix("py"):
+            detail += ": a free-threaded build has its `t` in the ABI tag alone"
+        yield Finding(code="WF339", detail=detail, where=subject.filename)
 
 
 def _check_machine(subject: Subject) -> Iterator[Finding]:
@@ -138,57 +126,3 @@ def _check_machine(subject: Subject) -> Iterator[Finding]:
         elif isinstance(native, ForeignObject) and is_for_x86_64:
             detail = f"{path} is for {native.machine}; the wheel is for x86_64"
             yield Finding(code="WF313", detail=detail, where=path)
-
-
-def _check_suffix(subject: Subject, path: str, tag: str) -> Iterator[Finding]:
-    """Yield a finding where an extension module's suffix is not one that the wheel's interpreters look for (PEP 3149).
-
-    Such a suffix is `.cpython-314-x86_64-linux-gnu.so`. A plain `.so` is always fine.
-
-    Args:
-        subject: the wheel.
-        path: of an extension module.
-        tag: of its suffix; empty for a plain `.so`, which every interpreter loads.
-    """
-    if tag == "abi3" and subject.is_free_threaded:
-        detail = (
-            f"{path} is named as of the stable ABI, which needs the GIL; "
-            "CPython without it loads the file all the same"
-        )
-        yield Finding(code="WF321", detail=detail, where=path)
-        return
-
-    if subject.is_sought(tag) or path in subject.strays:
-        return
-
-    promised = " or ".join(subject.suffixes)
-    if not subject.suffixes:
-        promised = "no single interpreter: only the stable ABI, or no tag, would be right"
-    detail = f"{path} is for {tag}; the wheel's tag is for {promised}"
-    yield Finding(code="WF301", detail=detail, where=path)
-
-
-def _find_other_builds(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield (path, sentence) for native code compiled for the other build of CPython than the wheel is for.
-
-    The builds are those with and without the GIL. A wheel whose tags serve both is skipped.
-    """
-    wanted_build = "free-threaded" if subject.is_free_threaded else "gil"
-    serves_both = any(abi.endswith("t") or abi == "none" for abi in subject.abi_tags)
-    if serves_both and not subject.is_free_threaded:
-        return
-
-    for path, native in subject.objects.items():
-        is_stable = subject.facts.extensions.get(path) == "abi3"
-        if subject.is_free_threaded and is_stable:
-            continue  # WF321 reports it already
-        if path in subject.strays:
-            continue  # and so does WF337
-        if native.build is not None and is_other_build(native, wanted_build):
-            compiled = f"{path} was compiled for {_BUILD_NAMES[native.build]} ({native.build_sign} shows it)"
-            yield path, f"{compiled}; the wheel is for {_BUILD_NAMES[wanted_build]}"
-
-
-def is_other_build(native: NativeObject, wanted: str) -> bool:
-    """Return whether code was compiled for another build of CPython than the wanted one."""
-    return native.build is not None and native.build != wanted

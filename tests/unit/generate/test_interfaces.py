@@ -10,7 +10,6 @@ from builder.generate import interfaces
 from builder.jobs.images import cpython
 
 FILES = {
-    "Misc/stable_abi.toml": '[function.PyList_New]\nadded = "3.2"\n[data._Py_NoneStruct]\nadded = "3.10"\n',
     "Doc/c-api/init.rst": ".. c:function:: int _Py_IsFinalizing(void)\n\n   Text on ``_Py_Other()``.\n",
     "Doc/c-api/list.rst": ".. c:function:: PyObject* PyList_New(Py_ssize_t len)\n",
     "Doc/library/os.rst": ".. c:function:: int _Py_NotOfTheApi(void)\n",
@@ -28,13 +27,9 @@ def sdist(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_source_says_what_is_stable_since_when_and_what_is_documented(
-    sdist: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_source_says_which_names_are_documented(sdist: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cpython, "fetch_source", lambda _release, _say: sdist)
-    tables = interfaces._read_source(print)
-    assert tables.stable == {"PyList_New": "3.2", "_Py_NoneStruct": "3.10"}
-    assert tables.documented == {"_Py_IsFinalizing"}
+    assert interfaces._read_documented(print) == {"_Py_IsFinalizing"}
 
 
 def test_rows_hold_a_name_and_what_is_known_of_it():
