@@ -16,6 +16,7 @@ from builder.host import settings as host
 from builder.plan.resources import Resources
 from builder.store.store import Store
 from tests import planted
+from tests.planted_wheels import Members
 from tests.unit.execute.test_executor import Watcher
 from tests.unit.local_index import LocalIndex, serving
 
@@ -42,7 +43,7 @@ def place(tmp_path: Path) -> Iterator[loading.LoadEnvironment]:
 
 
 def read(
-    folder: Path, content: planted.Members, recorded: bytes | None = None
+    folder: Path, content: Members, recorded: bytes | None = None
 ) -> check.CheckedWheel:
     path = folder / planted.name_of()
     path.write_bytes(planted.pack(content, recorded))
