@@ -98,7 +98,7 @@ MODULES = {
 Object *PyInit__native(void) { return PyImport_ImportModule("_planted_backend"); }""",
     ),
     "init-and-hook": Module(flags=STABLE | WITH_GIL, init=True),
-    "outside": Module(
+    "not-stable": Module(
         extra="extern void *PyFunction_GetCode(Object *);", body="PyFunction_GetCode(argument);"
     ),
     "newer": Module(
@@ -194,7 +194,7 @@ FAULTS = (
     ("module definition alone under both", "WF332", "cp315-abi3.abi3t", "init", ABI3T),
     ("export hook of another module", "WF332", "cp315-abi3t", "hook-of-other", ABI3T),
     ("export hook alone before 3.15", "WF332", "cp314-abi3", "hook-gil", ABI3),
-    ("outside abi3t", "WF320", "cp315-abi3t", "outside", ABI3T),
+    ("outside abi3t", "WF320", "cp315-abi3t", "not-stable", ABI3T),
     ("newer than the tag of abi3t", "WF320", "cp315-abi3.abi3t", "newer", ABI3T),
     ("says that it needs 3.16", "WF320", "cp315-abi3.abi3t", "hook-3.16", ABI3T),
     ("says that it is for one release", "WF320", "cp315-abi3t", "hook-one-release", ABI3T),
