@@ -42,9 +42,7 @@ def place(tmp_path: Path) -> Iterator[loading.LoadEnvironment]:
     store.close()
 
 
-def read(
-    folder: Path, content: Members, recorded: bytes | None = None
-) -> check.CheckedWheel:
+def read(folder: Path, content: Members, recorded: bytes | None = None) -> check.CheckedWheel:
     path = folder / planted.name_of()
     path.write_bytes(planted.pack(content, recorded))
     return check.check_wheel(path)
