@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from builder.evidence.measurement import MeasurementFacts
 from builder.judge.measurements.application import judge_with_history
@@ -16,8 +14,9 @@ from builder.report.documents.measurements import MeasureDocument, make_measure_
 from builder.report.history import History
 from builder.report.site import plots, site
 from builder.report.terminal.measurements import print_measurements
-from tests.unit.documents import HOSTILE, abi, document
+from tests.unit.documents import HOSTILE, document
 from tests.unit.measurement_samples import canary_facts, facts, readings
+from tests.unit.report.pages import print_narrow, render_pages
 
 SLOWER = {"cp313/1": {}, "cp314/1": {"p99": 1.12, "p50": 0.85}}
 BEFORE = facts(readings({"cp313/1": {}, "cp314/1": {}}), moment="2026-11-20T10:00:00+00:00")
@@ -31,22 +30,11 @@ def made(*history: MeasurementFacts) -> MeasureDocument:
 
 
 def render(measurements: MeasureDocument | None) -> dict[str, str]:
-    data = site.SiteData(
-        document=document({"foo": {"cp314t": abi()}}),
-        history=History(runs={"r1": {}}),
-        run="r1",
-        runs={},
-        logs={},
-        measurements=measurements,
-    )
-    return dict(site.render_pages(data))
+    return render_pages(measurements=measurements)
 
 
 def show(measurements: MeasureDocument) -> str:
-    console = Console(file=io.StringIO(), width=80)
-    print_measurements(console, measurements)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    return print_narrow(print_measurements, measurements)
 
 
 def test_a_document_has_every_metric_with_its_threshold_change_and_trend():

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-
-from rich.console import Console
 
 from builder.judge.migration.model import Checklist, State, Step, StepResult
 from builder.report.documents.migration import (
@@ -16,7 +13,8 @@ from builder.report.documents.migration import (
 from builder.report.history import History
 from builder.report.site import site
 from builder.report.terminal.migration import print_checklists
-from tests.unit.documents import HOSTILE, abi, document
+from tests.unit.documents import HOSTILE, document
+from tests.unit.report.pages import print_narrow, render_pages
 
 COMMANDS = ("wheelfarm add --all uv.lock", "wheelfarm run")
 LONG = "wheelfarm promote " + " ".join(f"package-{number}==1.0" for number in range(40))
@@ -43,22 +41,11 @@ OPEN = made(
 
 
 def pages(migration: MigrateDocument | None) -> dict[str, str]:
-    data = site.SiteData(
-        document=document({"foo": {"cp314t": abi()}}),
-        history=History(runs={"r1": {}}),
-        run="r1",
-        runs={},
-        logs={},
-        migration=migration,
-    )
-    return dict(site.render_pages(data))
+    return render_pages(migration=migration)
 
 
 def printed(migration: MigrateDocument) -> str:
-    console = Console(file=io.StringIO(), width=80)
-    print_checklists(console, migration)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    return print_narrow(print_checklists, migration)
 
 
 def test_the_page_begins_with_what_is_next_and_has_every_step():

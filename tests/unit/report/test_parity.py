@@ -17,7 +17,8 @@ from builder.report.documents.parity import (
 from builder.report.history import History
 from builder.report.site import site
 from builder.report.terminal.parity import print_parity
-from tests.unit.documents import HOSTILE, abi, document
+from tests.unit.documents import HOSTILE, document
+from tests.unit.report.pages import render_pages
 
 BASES = ("debian-12", "ubuntu-24.04")
 BREAKING = Row(
@@ -48,15 +49,7 @@ def made(*rows: Row, install: tuple[str, ...] = ("libffi8",)) -> ParityDocument:
 
 
 def pages(parity: ParityDocument | None) -> dict[str, str]:
-    data = site.SiteData(
-        document=document({"foo": {"cp314t": abi()}}),
-        history=History(runs={"r1": {}}),
-        run="r1",
-        runs={},
-        logs={},
-        parity=parity,
-    )
-    return dict(site.render_pages(data))
+    return render_pages(parity=parity)
 
 
 def test_the_page_begins_with_what_matters_and_folds_what_is_alike():
