@@ -53,8 +53,9 @@ _INSTALL_S = 2400
 _START_S = 10
 """What starting a command and reading what it printed may take besides."""
 
-_INDEX_FOLDER = "/farm/index"
-_PROJECT_FOLDER = "/farm/project"
+INDEX_FOLDER = "/farm/index"
+PROJECT_FOLDER = "/farm/project"
+"""Where a container has the index that an application is installed from, and the application's own files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,11 +175,11 @@ class Application:
 
         request = {
             "python": self.abi.python,
-            "index": f"file://{_INDEX_FOLDER}/simple/",
+            "index": f"file://{INDEX_FOLDER}/simple/",
             "requirements": "".join(f"{package.requirement}\n" for package in self.locked),
             "after": {name: list(names) for name, names in self.after.items()},
             "variables": dict(self.environment),
-            "project": _PROJECT_FOLDER,
+            "project": PROJECT_FOLDER,
             "smoke": self.smoke,
             "smoke_s": _SMOKE_S,
             "tests": self.tests or None,
@@ -187,8 +188,8 @@ class Application:
             "amplify": self._amplification,
         }
         files = {
-            **index_files(self.locked, _INDEX_FOLDER, tools.store),
-            **project_files(self.files, _PROJECT_FOLDER, tools.store),
+            **index_files(self.locked, INDEX_FOLDER, tools.store),
+            **project_files(self.files, PROJECT_FOLDER, tools.store),
         }
         if self._amplification is not None:
             files |= program_files(_WATCHING)

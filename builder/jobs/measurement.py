@@ -20,7 +20,12 @@ from builder.evidence.measurement import (
     PendingWheels,
 )
 from builder.host.machine import describe_machine
-from builder.jobs.application import index_files, project_files
+from builder.jobs.application import (
+    INDEX_FOLDER,
+    PROJECT_FOLDER,
+    index_files,
+    project_files,
+)
 from builder.jobs.images.ids import packages_image_id
 from builder.jobs.job import Result
 from builder.jobs.programs import CONTAINER_CODE, Program, ask, programs_digest
@@ -52,8 +57,6 @@ _CPUS = 256.0
 
 _MEMORY_BYTES = 4 << 30
 """For a service with its data, and a load generator."""
-
-_PROJECT_FOLDER = "/farm/project"
 
 
 def measurement_id(application: str, base: str, *, is_canary: bool) -> JobId:
@@ -201,9 +204,9 @@ class Measurement:
             lacking = dict.fromkeys(self.environments, why)
             return self._make_result(MeasurementAnswer(errors={}, scenarios=()), lacking)
 
-        files = project_files(self.files, _PROJECT_FOLDER, tools.store)
+        files = project_files(self.files, PROJECT_FOLDER, tools.store)
         for name, environment in self.environments.items():
-            files |= index_files(environment.locked, f"/farm/index/{name}", tools.store)
+            files |= index_files(environment.locked, f"{INDEX_FOLDER}/{name}", tools.store)
         activity = f"measuring {self.name} on {self.base}"
         tools.say(activity)
         answer = ask(
@@ -266,7 +269,7 @@ class Measurement:
             lines = [f"{package.requirement}\n" for package in environment.locked]
             environments[name] = {
                 "python": environment.interpreter.python,
-                "index": f"file:///farm/index/{name}/simple/",
+                "index": f"file://{INDEX_FOLDER}/{name}/simple/",
                 "requirements": "".join(lines),
             }
 
@@ -282,7 +285,7 @@ class Measurement:
             )
 
         return {
-            "project": _PROJECT_FOLDER,
+            "project": PROJECT_FOLDER,
             "variables": dict(self.variables),
             "environments": environments,
             "variants": variants,
